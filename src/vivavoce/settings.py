@@ -1,128 +1,250 @@
-"""Every option, as one frozen tree. Only this module reads the environment."""
+"""Every option, as one frozen tree. Only this module reads the environment.
+
+Precedence: command line > environment > `.env.local` > `.env` > YAML file > default. An option's environment names are
+`VIVAVOCE_<SECTION>__<NAME>` and those beside it below; the first that is set wins.
+"""
 
 from __future__ import annotations
 
+import ipaddress
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
 import msgspec
+from msgspec import Meta
 
+from vivavoce import layered
+from vivavoce.errors import SettingsError
+from vivavoce.layered import Option, Origin, Section, opt
 
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A group of options."""
+URL = Annotated[str, Meta(pattern=r"^https?://[^\s/]+\S*$", extra={"allowed": "an http:// or https:// address"})]
+Key = Annotated[str, Meta(pattern=r"^[!-~]+$", extra={"secret": True, "allowed": "printable, without blanks"})]
+Hosts = Annotated[
+    tuple[Annotated[str, Meta(pattern=r"^[^\s/]+$")], ...],
+    Meta(extra={"allowed": "host names, separated by commas, each as example.org or example.org:8000"}),
+]
+Origins = Annotated[
+    tuple[Annotated[str, Meta(pattern=r"^https?://[^\s/]+$")], ...],
+    Meta(extra={"allowed": "origins, separated by commas, each as https://example.org"}),
+]
+Rate = Annotated[int, Meta(ge=1, le=1_000_000)]
+Device = Annotated[str, Meta(pattern=r"^(auto|cpu|cuda(:\d+)?)$", extra={"allowed": "auto, cpu, cuda or cuda:N"})]
+Language = Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}([_-][A-Za-z0-9]+)*$", extra={"allowed": "as en or en_US"})]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]+$", extra={"allowed": "an engine's name"})]
 
 
 class Server(Section, frozen=True):
-    host: str = "127.0.0.1"
-    port: int = 8000
-    api_key: str | None = None
-    allowed_hosts: tuple[str, ...] = ()
-    allowed_origins: tuple[str, ...] = ()
-    drain_s: float = 30.0
-    max_sessions: int = 100
-    connections_per_minute: int | None = None
+    host: Annotated[str, opt("Address to listen on; beyond loopback only with an API key")] = "127.0.0.1"
+    port: Annotated[int, opt("Port to listen on; 0 takes a free one", "PORT", ge=0, le=65535)] = 8000
+    api_key: Annotated[Key | None, opt("Key that clients must send", "VIVAVOCE_API_KEY")] = None
+    allowed_hosts: Annotated[Hosts, opt("Host names besides the server's own", "VIVAVOCE_ALLOWED_HOSTS")] = ()
+    allowed_origins: Annotated[
+        Origins, opt("Origins of browser pages besides the server's own", "VIVAVOCE_ALLOWED_ORIGINS")
+    ] = ()
+    reload: Annotated[bool, opt("Start again when a source file changes", "RELOAD")] = False
+    drain_s: Annotated[float, opt("How long running turns may go on after a stop", ge=0, le=600)] = 30.0
+    request_timeout_s: Annotated[float, opt("A request must be complete within this", ge=1, le=300)] = 10.0
+    ping_interval_s: Annotated[float, opt("WebSocket heartbeat", ge=1, le=300)] = 10.0
+    ping_timeout_s: Annotated[float, opt("A heartbeat unanswered for this long ends it", ge=1, le=300)] = 10.0
+    max_message_bytes: Annotated[int, opt("A longer WebSocket message closes the connection", ge=65536, le=1 << 26)] = (
+        1 << 20
+    )
+    max_sessions: Annotated[int, opt("Sessions at a time", ge=1, le=100_000)] = 100
+    connections_per_minute: Annotated[Rate | None, opt("Per address; unset: 60, and no limit for loopback")] = None
     """Per address; None: 60, and no limit for loopback."""
-    turns_per_minute: int | None = None
+    turns_per_minute: Annotated[Rate | None, opt("Per address; unset: 120, and no limit for loopback")] = None
     """Per address; None: 120, and no limit for loopback."""
 
 
 class Stream(Section, frozen=True):
-    enabled: bool = True
-    debug: bool = False
-    log_latency: bool = True
-    save_dir: str | None = None
-    vad_silence_ms: int = 700
-    partial_interval_ms: int = 1000
-    pcm_chunk_size: int = 5120
-    max_utterance_ms: int = 30000
-    inactivity_ms: int = 2000
-    backpressure_threshold: int = 50
-    backpressure_skip_frames: int = 3
-    max_pending_phrases: int = 5
-    min_partial_chars: int = 2
-    idle_timeout_s: float = 900.0
-    turn_timeout_s: float = 60.0
-    resume_window_s: float = 30.0
-    resume_bytes: int = 1 << 20
-    outgoing_bytes: int = 1 << 20
+    enabled: Annotated[bool, opt("Voice over WebSocket", "STREAM_ENABLED")] = True
+    debug: Annotated[bool, opt("Send `debug` messages to clients", "STREAM_DEBUG")] = False
+    log_latency: Annotated[bool, opt("Log each turn's metrics as one JSON line", "STREAM_LOG_LATENCY")] = True
+    save_dir: Annotated[str | None, opt("Folder that keeps final transcripts", "STREAM_SAVE_DIR")] = None
+    vad_silence_ms: Annotated[int, opt("Silence that ends an utterance", "STREAM_VAD_SILENCE_MS", ge=50, le=10_000)] = (
+        700
+    )
+    partial_interval_ms: Annotated[
+        int, opt("At most one partial transcript in this time", "STREAM_PARTIAL_INTERVAL_MS", ge=10, le=60_000)
+    ] = 1000
+    pcm_chunk_size: Annotated[
+        int, opt("Samples in a client's usual audio frame", "STREAM_PCM_CHUNK_SIZE", ge=80, le=48_000)
+    ] = 5120
+    max_utterance_ms: Annotated[int, opt("Speech is cut after this", "STREAM_MAX_UTTERANCE_MS", ge=100, le=600_000)] = (
+        30000
+    )
+    inactivity_ms: Annotated[
+        int, opt("Frames missing for this long end an utterance", "STREAM_INACTIVITY_MS", ge=100, le=600_000)
+    ] = 2000
+    backpressure_threshold: Annotated[
+        int,
+        opt(
+            "Messages waiting for a slow client from which on some are skipped",
+            "STREAM_BACKPRESSURE_THRESHOLD",
+            ge=1,
+            le=100_000,
+        ),
+    ] = 50
+    backpressure_skip_frames: Annotated[
+        int, opt("Then every n-th droppable message is skipped", "STREAM_BACKPRESSURE_SKIP_FRAMES", ge=1, le=1000)
+    ] = 3
+    max_pending_phrases: Annotated[
+        int, opt("Phrases that may wait for synthesis", "STREAM_MAX_PENDING_PHRASES", ge=1, le=1000)
+    ] = 5
+    min_partial_chars: Annotated[
+        int, opt("Shorter partials are noise (ASR-only service)", "STREAM_MIN_PARTIAL_CHARS", ge=0, le=1000)
+    ] = 2
+    idle_timeout_s: Annotated[float, opt("A session without audio or text ends", ge=1, le=86_400)] = 900.0
+    turn_timeout_s: Annotated[float, opt("A whole turn must end within this", ge=1, le=3600)] = 60.0
+    resume_window_s: Annotated[float, opt("A lost client may resume its session", ge=0, le=3600)] = 30.0
+    resume_bytes: Annotated[int, opt("Messages kept for a lost client, bytes", ge=0, le=1 << 30)] = 1 << 20
+    outgoing_bytes: Annotated[
+        int, opt("Bytes that may wait for a slow client before the reply waits", ge=65_536, le=1 << 30)
+    ] = 1 << 20
     """Audio and text that may wait for a slow client before the reply waits."""
-    send_timeout_s: float = 10.0
+    send_timeout_s: Annotated[float, opt("A client that takes nothing for this long is closed", ge=1, le=600)] = 10.0
 
 
 class Turns(Section, frozen=True):
     """The rules of the floor."""
 
-    barge_in_min_speech_ms: int = 200
-    barge_in_min_words: int = 1
-    hold_ms: int = 600
+    barge_in_min_speech_ms: Annotated[int, opt("Speech that holds a reply", ge=0, le=10_000)] = 200
+    barge_in_min_words: Annotated[int, opt("Words that cut a reply", ge=1, le=100)] = 1
+    hold_ms: Annotated[int, opt("A held reply goes on after this without a word", ge=0, le=10_000)] = 600
     """How long a reply is held after speech was detected over it, before it goes on if no word was heard."""
-    preempt: bool = True
+    preempt: Annotated[bool, opt("Begin the reply on a stable transcript, before the utterance has ended")] = True
     """Start the reply on a stable transcript, during the endpointing silence."""
-    preempt_silence_ms: int = 250
-    interruptible: bool = True
+    preempt_silence_ms: Annotated[int, opt("Silence before that", ge=0, le=10_000)] = 250
+    interruptible: Annotated[bool, opt("Speech may interrupt a reply")] = True
 
 
 class Vad(Section, frozen=True):
-    engine: str = "auto"
-    threshold: float = 0.5
-    release: float = 0.35
-    min_speech_ms: int = 96
-    tick_ms: float = 3.0
+    engine: Annotated[Name, opt("Voice activity detection; auto: the best installed")] = "auto"
+    threshold: Annotated[float, opt("Probability from which on a window is speech", ge=0.01, le=0.99)] = 0.5
+    release: Annotated[float, opt("Probability below which speech pauses", ge=0.01, le=0.99)] = 0.35
+    min_speech_ms: Annotated[int, opt("Speech that opens an utterance; less is a click", ge=0, le=5000)] = 96
+    tick_ms: Annotated[float, opt("Windows of all sessions are judged together this often", ge=0, le=100)] = 3.0
 
 
 class Asr(Section, frozen=True):
-    engine: str = "auto"
-    model: str = "small-int8"
-    device: str = "auto"
-    timeout_s: float = 10.0
-    workers: int = 2
-    final_wait_ms: int = 500
+    engine: Annotated[Name, opt("Recogniser; auto: the best whose model is here")] = "auto"
+    model: Annotated[str, opt("Whisper model, or a folder that holds one", "STREAM_MODEL_WHISPER")] = "small-int8"
+    device: Annotated[Device, opt("Where it runs")] = "auto"
+    timeout_s: Annotated[float, opt("A final transcript must be there", "STREAM_ASR_TIMEOUT_S", ge=0.01, le=600)] = 10.0
+    workers: Annotated[int, opt("Utterances recognised at the same time", ge=1, le=256)] = 2
+    final_wait_ms: Annotated[
+        int, opt("How long the final may take before the best so far is given", ge=0, le=60_000)
+    ] = 500
 
 
 class Llm(Section, frozen=True):
-    provider: str = "auto"
-    base_url: str | None = None
-    api_key: str | None = None
-    model: str | None = None
-    instructions: str = (
+    provider: Annotated[
+        Literal["auto", "openai", "ollama", "offline"], opt("Language model; auto: the first there is", "LLM_PROVIDER")
+    ] = "auto"
+    base_url: Annotated[URL | None, opt("Any OpenAI-compatible server", "LLM_BASE_URL")] = None
+    api_key: Annotated[Key | None, opt("Its key", "LLM_API_KEY")] = None
+    model: Annotated[str | None, opt("Its model", "LLM_MODEL")] = None
+    instructions: Annotated[str, opt("What the model is told first")] = (
         "You are a friendly voice assistant. Your words are spoken aloud: "
         "answer in short, plain sentences, without lists or markup."
     )
-    max_tokens: int = 150
-    temperature: float = 0.7
-    connect_timeout_s: float = 3.0
-    first_token_timeout_s: float = 10.0
-    token_timeout_s: float = 5.0
-    timeout_s: float = 30.0
+    max_tokens: Annotated[int, opt("Tokens in an answer", ge=1, le=1_000_000)] = 150
+    temperature: Annotated[float, opt("Its temperature", ge=0, le=2)] = 0.7
+    connect_timeout_s: Annotated[float, opt("To connect", ge=0.01, le=600)] = 3.0
+    first_token_timeout_s: Annotated[float, opt("To the first token", ge=0.01, le=600)] = 10.0
+    token_timeout_s: Annotated[float, opt("Between tokens", "STREAM_LLM_TOKEN_TIMEOUT_S", ge=0.01, le=600)] = 5.0
+    timeout_s: Annotated[float, opt("For the whole answer", "STREAM_LLM_TIMEOUT_S", ge=0.01, le=3600)] = 30.0
+
+
+class Openai(Section, frozen=True):
+    api_key: Annotated[Key | None, opt("Key of the OpenAI service", "OPENAI_API_KEY")] = None
+    base_url: Annotated[URL | None, opt("Its address, when it is not the vendor's", "OPENAI_BASE_URL")] = None
+    model: Annotated[str, opt("Its model", "OPENAI_MODEL")] = "gpt-3.5-turbo"
+    max_tokens: Annotated[int, opt("Tokens in an answer", "OPENAI_MAX_TOKENS", ge=1, le=1_000_000)] = 150
+    temperature: Annotated[float, opt("Its temperature", "OPENAI_TEMPERATURE", ge=0, le=2)] = 0.7
+
+
+class Ollama(Section, frozen=True):
+    base_url: Annotated[URL, opt("Where Ollama answers", "OLLAMA_BASE_URL")] = "http://localhost:11434"
+    model: Annotated[str, opt("Its model", "OLLAMA_MODEL")] = "llama3.2:3b"
 
 
 class Tts(Section, frozen=True):
-    engine: str = "auto"
-    device: str = "auto"
-    max_phrase_length: int = 60
-    thread_workers: int = 2
-    timeout_s: float = 10.0
-    language: str = "en_US"
-    voice: str | None = None
-
-
-class Memory(Section, frozen=True):
-    persist: bool = True
-    retention_days: int = 30
-    data_dir: str | None = None
-
-
-class Log(Section, frozen=True):
-    level: str = "info"
-    format: str = "console"
-    file: str | None = None
-    transcripts: bool = False
+    engine: Annotated[Name, opt("Synthesizer; auto: the best whose voice is here", "STREAM_TTS_ENGINE")] = "auto"
+    device: Annotated[Device, opt("Where it runs")] = "auto"
+    max_phrase_length: Annotated[int, opt("Characters in a phrase", "STREAM_TTS_MAX_PHRASE_LENGTH", ge=10, le=2000)] = (
+        60
+    )
+    thread_workers: Annotated[
+        int, opt("Phrases of a session made at the same time", "STREAM_TTS_THREAD_WORKERS", ge=1, le=64)
+    ] = 2
+    timeout_s: Annotated[float, opt("A phrase must be made", "STREAM_TTS_TIMEOUT_S", ge=0.01, le=600)] = 10.0
+    language: Annotated[Language, opt("Language of the voice when a client names none")] = "en_US"
+    voice: Annotated[str | None, opt("Voice when a client names none; unset: the language's default")] = None
 
 
 class Streaming(Section, frozen=True):
-    """The command pipeline, and how text becomes phrases."""
+    """The command pipeline, and how text becomes phrases. Times are seconds."""
 
-    enabled: bool = True
-    max_buffer_time: float = 2.0
-    max_tokens_per_phrase: int = 50
-    audio_concurrency: int = 3
+    enabled: Annotated[bool, opt("The command pipeline; off: traditional parsing", "STREAMING_ENABLED")] = True
+    ollama_url: Annotated[URL, opt("Its Ollama", "STREAMING_OLLAMA_URL")] = "http://localhost:11434"
+    model: Annotated[str, opt("Its model", "STREAMING_MODEL")] = "llama3.2:3b"
+    max_buffer_time: Annotated[
+        float, opt("Text without a boundary is spoken", "STREAMING_MAX_BUFFER_TIME", ge=0.05, le=60, unit="s")
+    ] = 2.0
+    max_tokens_per_phrase: Annotated[
+        int, opt("Tokens in a phrase", "STREAMING_MAX_TOKENS_PER_PHRASE", ge=1, le=10_000)
+    ] = 50
+    audio_concurrency: Annotated[
+        int, opt("Phrases of a command made at the same time", "STREAMING_AUDIO_CONCURRENCY", ge=1, le=64)
+    ] = 3
+    visual_feedback_delay: Annotated[
+        float, opt("Tokens for the screen are gathered", "STREAMING_VISUAL_FEEDBACK_DELAY", ge=0, le=5, unit="s")
+    ] = 0.05
+    interrupt_timeout: Annotated[
+        float, opt("Grace of an interrupted session", "STREAMING_INTERRUPT_TIMEOUT", ge=0, le=60, unit="s")
+    ] = 0.5
+    fallback_enabled: Annotated[bool, opt("Fall back to traditional parsing", "STREAMING_FALLBACK_ENABLED")] = True
+    metrics_enabled: Annotated[bool, opt("Measure the pipeline", "STREAMING_METRICS_ENABLED")] = True
+    rollout_percent: Annotated[float, opt("Share of sessions that stream", ge=0, le=100)] = 100.0
+    ab: Annotated[bool, opt("Measure streaming against traditional parsing")] = False
+
+
+class Livekit(Section, frozen=True):
+    url: Annotated[
+        Annotated[str, Meta(pattern=r"^(ws|http)s?://[^\s/]+\S*$", extra={"allowed": "a ws:// or wss:// address"})]
+        | None,
+        opt("The LiveKit server", "LIVEKIT_URL"),
+    ] = None
+    api_key: Annotated[Key | None, opt("Its key", "LIVEKIT_API_KEY")] = None
+    api_secret: Annotated[Key | None, opt("Its secret", "LIVEKIT_API_SECRET")] = None
+    flow_id: Annotated[str | None, opt("The flow that the worker speaks", "FLOW_ID")] = None
+    backend_url: Annotated[URL | None, opt("The server that runs that flow", "BACKEND_URL")] = None
+
+
+class Memory(Section, frozen=True):
+    persist: Annotated[bool, opt("Keep conversations on disk")] = True
+    retention_days: Annotated[int, opt("How long", ge=1, le=36_500)] = 30
+    data_dir: Annotated[str | None, opt("Where; unset: the user's data folder", "VIVAVOCE_DATA_DIR")] = None
+
+
+class Models(Section, frozen=True):
+    download: Annotated[bool, opt("An engine named explicitly may fetch its model at start")] = False
+    folder: Annotated[str | None, opt("Where models are kept; unset: the user's data folder")] = None
+
+
+class Cache(Section, frozen=True):
+    preload: Annotated[tuple[str, ...], opt("Answers whose speech is made soon after the start")] = ()
+
+
+class Log(Section, frozen=True):
+    level: Annotated[Literal["debug", "info", "warn", "warning", "error"], opt("What is logged", "LOG_LEVEL")] = "info"
+    format: Annotated[Literal["console", "json"], opt("For people or for programs", "LOG_FORMAT")] = "console"
+    file: Annotated[str | None, opt("Log to this file; unset: to standard error", "LOG_FILE")] = None
+    transcripts: Annotated[bool, opt("Log what is said; off: only its length", "LOG_TRANSCRIPTS")] = False
 
 
 class Settings(Section, frozen=True):
@@ -132,7 +254,160 @@ class Settings(Section, frozen=True):
     vad: Vad = Vad()
     asr: Asr = Asr()
     llm: Llm = Llm()
+    openai: Openai = Openai()
+    ollama: Ollama = Ollama()
     tts: Tts = Tts()
-    memory: Memory = Memory()
-    log: Log = Log()
     streaming: Streaming = Streaming()
+    memory: Memory = Memory()
+    models: Models = Models()
+    cache: Cache = Cache()
+    livekit: Livekit = Livekit()
+    log: Log = Log()
+
+
+PREFIX = "VIVAVOCE"
+OPTIONS: dict[str, Option] = layered.options(Settings, PREFIX)
+"""All options by path, such as `stream.vad_silence_ms`."""
+CONFIG_VARIABLE = "VIVAVOCE_CONFIG"
+"""Names the YAML file where the command line names none."""
+
+LEAN_NAMES = {"asr.model": ("MODEL_WHISPER",), "stream.save_dir": ("SAVE_DIR",)}
+LEAN_DEFAULTS = {"server.port": 8100}
+
+FALLBACKS = {
+    "streaming.model": "ollama.model",
+    "streaming.ollama_url": "ollama.base_url",
+    "ollama.model": "streaming.model",
+    "ollama.base_url": "streaming.ollama_url",
+    "openai.max_tokens": "llm.max_tokens",
+    "openai.temperature": "llm.temperature",
+}
+"""An option that nobody set takes the value of another that somebody set."""
+
+OUR_PREFIXES = ("STREAM_", "STREAMING_", "VIVAVOCE_", "LLM_")
+"""Unknown names that begin so get a warning. (OPENAI_, OLLAMA_, LIVEKIT_ and LOG_ have other programs' names too.)"""
+NOT_OURS = re.compile(r"VIVAVOCE_(SERVICE_(HOST|PORT)|PORT)(_|$)")  # what Kubernetes sets for a service of that name
+
+WHISPER_SIZES = ("tiny", "base", "small", "medium", "large-v3", "turbo", "distil-large-v3")
+WHISPER = re.compile(rf"({'|'.join(WHISPER_SIZES)})(-(int8|int8_float16|float16|float32))?")
+
+Profile = Literal["full", "lean"]
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings, where each came from, and what its reader should know."""
+
+    settings: Settings
+    origins: dict[str, Origin]
+    """By path, for every option."""
+    warnings: list[str]
+
+
+def load(
+    *,
+    flags: Mapping[str, Any],
+    environ: Mapping[str, str],
+    config_file: Path | None,
+    dotenv_dir: Path,
+    profile: Profile = "full",
+) -> Loaded:
+    """Put the layers together and check every value.
+
+    flags: by path (`server.port`); None was not given. profile: `lean` knows two more environment names and has
+    another default port. Raises SettingsError with all problems at once.
+    """
+    problems: list[str] = []
+    table = _table(profile)
+    dotenv = {name: layered.read_dotenv(dotenv_dir / name, problems) for name in (".env.local", ".env")}
+    layers = [layered.flag_layer(table, flags, problems), layered.environment_layer(table, environ)]
+    layers += [layered.environment_layer(table, values, name) for name, values in dotenv.items()]
+    variables = dotenv[".env"] | dotenv[".env.local"] | dict(environ)
+    if config_file is None and variables.get(CONFIG_VARIABLE):
+        config_file = Path(variables[CONFIG_VARIABLE])
+    if config_file is not None:
+        layers.append(layered.file_layer(table, config_file, problems))
+    values: dict[str, Any] = {}
+    origins: dict[str, Origin] = {}
+    for option, value, origin in layered.resolve(table, layers, problems):
+        values[option.path], origins[option.path] = value, origin
+    explicit = {path for path, origin in origins.items() if origin.kind != "default"}
+    for path, source in FALLBACKS.items():
+        if path not in explicit and source in explicit:
+            values[path], origins[path] = values[source], Origin("derived", f"from {origins[source]}")
+    settings = layered.build(Settings, values)
+    problems += _conflicts(settings, origins)
+    if problems:
+        raise SettingsError(problems)
+    return Loaded(settings=settings, origins=origins, warnings=list(_unknown_names(table, variables)))
+
+
+def from_environment(
+    flags: Mapping[str, Any] | None = None, config_file: Path | None = None, profile: Profile = "full"
+) -> Loaded:
+    """`load` with this process's environment and the `.env` files of its working directory."""
+    return load(flags=flags or {}, environ=os.environ, config_file=config_file, dotenv_dir=Path.cwd(), profile=profile)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of a YAML file."""
+    document = msgspec.json.schema(Settings)
+    for option in OPTIONS.values():
+        fields = document["$defs"][option.section.capitalize()]["properties"]
+        if option.unit:
+            number = fields[option.name]
+            text = {"type": "string", "pattern": r"^[0-9.]+ *(ms|s|m|min|h|d)$"}
+            kept = {key: number.pop(key) for key in ("description", "default")}
+            fields[option.name] = {"anyOf": [number, text], **kept}
+        if option.secret:
+            fields[option.name]["writeOnly"] = True
+    return document
+
+
+def limit_math_threads() -> None:
+    """Keep numpy's libraries from starting a thread per core; to be called before numpy is imported.
+
+    Our arrays are small: their threads only take time from the audio.
+    """
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
+
+def is_loopback(host: str) -> bool:
+    """Can only this machine reach a server that listens on *host*?"""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _table(profile: Profile) -> dict[str, Option]:
+    if profile == "full":
+        return OPTIONS
+    replace = msgspec.structs.replace
+    table = {path: replace(item, names=item.names + LEAN_NAMES.get(path, ())) for path, item in OPTIONS.items()}
+    return table | {path: replace(table[path], default=value) for path, value in LEAN_DEFAULTS.items()}
+
+
+def _conflicts(settings: Settings, origins: Mapping[str, Origin]) -> Iterator[str]:
+    """What is wrong between values that are each allowed, or needs a look at the disk."""
+    server, model = settings.server, settings.asr.model
+    if not is_loopback(server.host) and not server.api_key:
+        yield (
+            f"{origins['server.host']}: {server.host!r} can be reached from other machines, which needs a key: "
+            "set VIVAVOCE_API_KEY, or listen on 127.0.0.1"
+        )
+    if settings.vad.release > settings.vad.threshold:
+        yield f"{origins['vad.release']}: {settings.vad.release} is above vad.threshold, {settings.vad.threshold}"
+    if not WHISPER.fullmatch(model) and not Path(model).is_dir():
+        names = [f"{size}{suffix}" for size in WHISPER_SIZES for suffix in ("", "-int8")]
+        yield (
+            f"{origins['asr.model']}: {model!r} cannot be used; it must be {', '.join(WHISPER_SIZES)}, each with "
+            f"-int8, -int8_float16, -float16 or -float32 if wanted, or a folder{layered.nearest(model, names)}"
+        )
+
+
+def _unknown_names(table: Mapping[str, Option], variables: Mapping[str, str]) -> Iterator[str]:
+    known = {name for option in table.values() for name in option.names} | {CONFIG_VARIABLE}
+    for name in sorted(set(variables) - known):
+        if name.startswith(OUR_PREFIXES) and not NOT_OURS.match(name):
+            yield f"{name}: there is no such variable, it does nothing{layered.nearest(name, known)}"
