@@ -1,0 +1,171 @@
+"""What is remembered of conversations, and the Protocol of the places it is kept in.
+
+A conversation belongs to the credential (`owner`) that first used it; to anybody else it does not exist. Nothing here
+is ever joined to a path: an id is only compared and bound as a value.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import re
+import secrets
+import time
+from typing import Protocol
+
+import msgspec
+
+from vivavoce.errors import ServerBusy
+from vivavoce.events import Outcome
+
+log = logging.getLogger(__name__)
+
+TITLE_CHARS = 60
+_ID = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
+_DAY_S = 86_400.0
+_UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+def is_conversation_id(text: str) -> bool:
+    """Whether *text* is 1-128 characters of `[A-Za-z0-9._-]`, the grammar of every id that clients may choose."""
+    return _ID.fullmatch(text) is not None
+
+
+def new_conversation_id() -> str:
+    """An id that cannot be guessed: 128 random bits."""
+    return secrets.token_hex(16)
+
+
+def title_of(words: str | None) -> str:
+    """A conversation's first title: the first words of *words*, on one line, at most TITLE_CHARS characters."""
+    line = _UNPRINTABLE.sub(" ", words or "").strip()
+    if len(line) <= TITLE_CHARS:
+        return line
+    cut = line[: TITLE_CHARS - 1]
+    head, space, _ = cut.rpartition(" ")
+    return (head if space and len(head) > TITLE_CHARS // 2 else cut).rstrip() + "…"
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """One turn as it is remembered: what was said, and what was heard of the answer."""
+
+    conversation_id: str
+    turn_id: int
+    """The session's own number, from 1; a later session of the same conversation counts anew."""
+    user: str | None
+    """None when the agent began the turn."""
+    assistant: str
+    interrupted: bool = False
+    outcome: Outcome = "done"
+    at: float
+    """Unix seconds."""
+    language: str = "en"
+    key: str = msgspec.field(default_factory=lambda: secrets.token_hex(8))
+    """Names the turn within its conversation, for ever: what makes storing it twice harmless."""
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation as lists show it."""
+
+    id: str
+    title: str
+    updated: float
+    """`at` of the turn stored last, in Unix seconds."""
+    turns: int
+
+
+def checked(turn: Turn) -> Turn:
+    """*turn*, certain to be storable: one bad record would hold up all that wait behind it.
+
+    Lone surrogates are replaced, as no UTF-8 file can hold them. Raises ValueError for a bad id, number or time.
+    """
+    if not is_conversation_id(turn.conversation_id):
+        raise ValueError("a conversation id is 1-128 characters of [A-Za-z0-9._-]")
+    if not math.isfinite(turn.at) or not 0 <= turn.turn_id < 1 << 31:
+        raise ValueError("turn_id and at must be ordinary numbers")
+    texts = {name: getattr(turn, name) for name in ("user", "assistant", "language", "key")}
+    clean = {name: _encodable(text) for name, text in texts.items() if text is not None}
+    return msgspec.structs.replace(turn, **clean) if any(clean[name] != texts[name] for name in clean) else turn
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+class ConversationStore(Protocol):
+    """Keeps turns by conversation.
+
+    Every method may be called from any task of one event loop between `open` and `close`. Cancelling a caller does not
+    undo what it asked for.
+    """
+
+    @property
+    def degraded(self) -> str | None:
+        """Why turns are only in memory at the moment, or None while all is well. It heals by itself."""
+
+    async def open(self) -> None:
+        """Get ready. A store that cannot be reached opens degraded; SettingsError when it must not be touched."""
+
+    async def close(self) -> None:
+        """Store what waits, free all. Idempotent."""
+
+    async def claim(self, conversation_id: str, owner: str) -> bool:
+        """Whether *owner* may use the conversation; its first user comes to own it. False is told as a 404."""
+
+    async def load(self, conversation_id: str, owner: str, limit: int) -> list[Turn]:
+        """The latest *limit* turns, oldest first; none if the conversation is unknown or somebody else's."""
+
+    async def append(self, turn: Turn, owner: str) -> None:
+        """Remember *turn*; stored when this returns, whole or (on an error) not at all.
+
+        A turn whose `key` is known replaces the one before, in its place: a retry doubles nothing, and a turn can be
+        corrected. While the store is degraded it returns once the turn is kept in memory.
+
+        Raises ClientError NOT_FOUND for somebody else's conversation, ValueError for a turn that cannot be stored,
+        ServerBusy when even the memory set aside for an outage is full.
+        """
+
+    async def summary(self, conversation_id: str, owner: str) -> Summary | None:
+        """The conversation's entry; None if there are no turns of it or it is somebody else's."""
+
+    async def conversations(self, owner: str, limit: int, before: tuple[float, str] | None = None) -> list[Summary]:
+        """The *owner*'s conversations with at least one turn, latest first, at most *limit*.
+
+        before: (`updated`, `id`) of the last one already seen; an empty id skips all of that very moment.
+        """
+
+    async def rename(self, conversation_id: str, owner: str, title: str) -> bool:
+        """Set the title; False if there is no such conversation. Raises ServerBusy while the store is degraded."""
+
+    async def delete(self, conversation_id: str, owner: str) -> bool:
+        """Forget the conversation, on disk too; False if there is none. Raises ServerBusy while degraded."""
+
+    async def purge(self, older_than: float) -> int:
+        """Forget turns from before *older_than* (Unix seconds), and conversations that are then empty.
+
+        Returns how many turns. Raises ServerBusy while degraded.
+        """
+
+
+async def purge_daily(store: ConversationStore, retention_days: int, *, every_s: float = _DAY_S) -> None:
+    """Enforce the retention now and every day, until cancelled. Zero days or less: keep for ever, return at once.
+
+    The day is measured on the monotonic clock. When the wall clock has moved by a day more than that, it was set: the
+    purge waits for another day rather than take a wrong date for the end of everything.
+    """
+    if retention_days <= 0:
+        return
+    loop = asyncio.get_running_loop()
+    skew = time.time() - loop.time()
+    while True:
+        before, skew = skew, time.time() - loop.time()
+        if abs(skew - before) < _DAY_S:
+            try:
+                if purged := await store.purge(time.time() - retention_days * _DAY_S):
+                    log.info("retention: %d turns older than %d days forgotten", purged, retention_days)
+            except ServerBusy as busy:
+                log.warning("retention: put off until the next day: %s", busy)
+        else:
+            log.warning("retention: put off, the wall clock moved by %.0f s", skew - before)
+        await asyncio.sleep(every_s)
