@@ -1,0 +1,169 @@
+"""What a conversation says about its user: a fold over the messages, newest last. Nothing is kept between turns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from vivavoce.assistant.person import to_listener
+from vivavoce.assistant.plain import clean, clauses, parts, readings
+from vivavoce.assistant.slots import common_name, name
+
+if TYPE_CHECKING:
+    from vivavoce.assistant.skill import Said
+
+
+class Fact(NamedTuple):
+    """Something the user stated."""
+
+    subject: str
+    """What it is about, in lower case: "car" in "my car is on level three"; empty for a free note."""
+    text: str
+    """As it is told back: "your car is on level three"."""
+    slot: str
+    """A newer fact with the same slot replaces it: the subject and its verb, or the whole text."""
+
+
+class Memory(NamedTuple):
+    """What is known, oldest first."""
+
+    name: str | None = None
+    facts: tuple[Fact, ...] = ()
+
+
+I = re.IGNORECASE  # noqa: E741 - the flag's own short name
+NAME = re.compile(
+    r"(?:remember (?:that )?|please )?(?:(?:my (?:first )?name|the name)(?: actually| really)? is|you can call me|call me"
+    r"|i go by|i am called|i am not .+? (?:i am|my name is)|my name is not .+? it is) (?P<name>.+)",
+    I,
+)
+SURE_NAME = re.compile(
+    r"(?:(?:remember|note) (?:that )?)?(?:i am|this is|my name) (?P<name>\S+(?: \S+){0,2})"
+    r"|it is (?P<fixed>\S+) not .+", I)  # fmt: skip
+ORDER = re.compile(
+    r"(?:remember|note|take a note|make a note|keep in mind|bear in mind|know|do not forget)(?: that| to)?(?= ) (?P<note>.+)",
+    I,
+)
+ABOUT = re.compile(
+    r"(?:my|our) (?P<subject>\S+(?: \S+){0,4}?) (?P<verb>is|are|was|were|has|have|lives|works|likes|comes|starts|begins"
+    r"|arrives|leaves) (?P<rest>.+)", I)  # fmt: skip
+ABOUT_THE = re.compile(ABOUT.pattern.replace("(?:my|our)", "(?:the|my|our)", 1), I)
+SELF = re.compile(
+    r"i (?P<verb>parked|left|put|live|work|hate|love|like|prefer|am from|am allergic|was born"
+    r"|am (?=.+ years old)) ?(?P<rest>.+)", I)  # fmt: skip
+FORGET_ALL = re.compile(
+    r"forget (?:everything|it all|what i (?:said|told you)|(?:all )?about me)\b.*|(?:clear|delete|erase) your memory", I
+)
+FORGET_NAME = re.compile(
+    r"(?:forget|do not remember) (?:my|the) name|i do not want you to (?:know|remember) my name", I)  # fmt: skip
+FORGET_LAST = re.compile(r"forget (?:that|it|about it|about that|this)|do not remember that", I)
+FORGET_THING = re.compile(
+    r"forget (?:about )?(?:(?:where|what|when|who) )?(?:my|the) (?P<thing>.+?)(?: (?:is|are))?", I)  # fmt: skip
+
+EMPTY_WORDS = frozenset(
+    "a an the my your i you me is are was were am be do does did of in on at to that what where when who which how it"
+    " have has had about and or for with again tell please"
+    .split()
+)  # fmt: skip
+SAME = {"park": "parked", "leave": "left", "old": "years", "live": "live", "lives": "live", "keys": "key"}
+
+
+def recall(history: Iterable[Said]) -> Memory:
+    """What the user's messages of *history* say, corrections and requests to forget applied in order."""
+    memory = Memory()
+    for said in history:
+        if said.by == "user":
+            for ways in statements(said.text):
+                memory = after_any(memory, ways)
+    return memory
+
+
+@lru_cache(maxsize=2048)
+def statements(text: str) -> tuple[tuple[str, ...], ...]:
+    """The readings of each clause of *text*, if it may change the memory at all."""
+    lowered = text[:2000].lower()
+    if not any(
+        word in lowered for word in ("my ", "i ", "i'm", "call", "name", "forget", "remember", "note", "keep", "not ")
+    ):
+        return ()
+    return tuple(tuple(readings(plain)) for plain in map(clean, clauses(text)) if plain)
+
+
+def after_any(memory: Memory, ways: tuple[str, ...]) -> Memory:
+    """*memory* when a clause was said that can be read in several *ways*: the first one that says something counts."""
+    for way in ways:
+        if (changed := after(memory, way)) is not memory:
+            return changed
+    pieces = parts(ways[0])
+    for piece in pieces if len(pieces) > 1 else ():
+        memory = after_any(memory, tuple(readings(piece)))
+    return memory
+
+
+def after(memory: Memory, clause: str) -> Memory:
+    """*memory* when *clause* was said."""
+    if FORGET_ALL.fullmatch(clause):
+        return Memory()
+    if FORGET_NAME.fullmatch(clause):
+        return memory._replace(name=None)
+    if FORGET_LAST.fullmatch(clause):
+        return memory._replace(facts=memory.facts[:-1])
+    if found := FORGET_THING.fullmatch(clause):
+        gone = about(memory, found["thing"])
+        return memory._replace(facts=tuple(fact for fact in memory.facts if fact not in gone))
+    if called := named(clause):
+        return memory._replace(name=called)
+    if fact := stated(clause):
+        return memory._replace(facts=(*(old for old in memory.facts if old.slot != fact.slot), fact)[-100:])
+    return memory
+
+
+def named(clause: str) -> str | None:
+    """The name that *clause* introduces."""
+    if found := NAME.fullmatch(clause):
+        return name(found["name"])
+    if found := SURE_NAME.fullmatch(clause):
+        return common_name(found["name"] or found["fixed"])
+    return None
+
+
+def stated(clause: str) -> Fact | None:
+    """The fact that *clause* states, if it states one."""
+    ordered = ORDER.fullmatch(clause)
+    text = ordered["note"] if ordered else clause
+    if len(text) > 200 or re.match(
+        r"(?:my (?:first )?name\b|(?:what|where|when|who|how|if|my|me|you|it|this|that|something)$|(?:what|where|when|who|how|why|me) )",
+        text,
+        I,
+    ):
+        return None
+    if found := (ABOUT_THE if ordered else ABOUT).fullmatch(text):
+        subject = found["subject"].lower()
+        if subject.startswith(("timer", "alarm")):
+            return None
+        return Fact(subject, to_listener(text), f"{subject} {found['verb'].lower()}")
+    if found := SELF.fullmatch(text):
+        verb = found["verb"].lower().strip()
+        several = verb in ("like", "love", "hate", "put", "left")
+        return Fact("", to_listener(text), to_listener(text).lower() if several else verb)
+    return Fact("", to_listener(text), to_listener(text).lower()) if ordered else None
+
+
+def about(memory: Memory, thing: str) -> list[Fact]:
+    """The facts whose subject is *thing*, else those that speak of it; oldest first."""
+    wanted = thing.lower()
+    exact = [fact for fact in memory.facts if fact.subject == wanted]
+    return exact or matching(memory, thing)
+
+
+def matching(memory: Memory, text: str) -> list[Fact]:
+    """The facts that hold every meaningful word of *text*."""
+    wanted = meaningful(text)
+    return [fact for fact in memory.facts if wanted and wanted <= meaningful(fact.text)]
+
+
+def meaningful(text: str) -> set[str]:
+    words = (word.strip(".,!?").lower() for word in text.split())
+    return {SAME.get(word, word) for word in words if word not in EMPTY_WORDS}

@@ -1,0 +1,1 @@
+"""One file per skill; `vivavoce.assistant.respond` puts them in order."""
