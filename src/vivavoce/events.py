@@ -263,12 +263,40 @@ class ReplyText(Observation, frozen=True):
     seconds: float
 
 
+class UtteranceOpened(Observation, frozen=True):
+    """Somebody began to speak *lead_s* ago."""
+
+    id: str
+    lead_s: float
+
+
+class SpeechEnded(Observation, frozen=True):
+    """The utterance is over; its last speech arrived *ago_s* ago."""
+
+    id: str
+    ago_s: float
+    audio_s: float
+
+
+class FirstAudio(Observation, frozen=True):
+    """The first speech of a turn goes out now."""
+
+    turn_id: int
+
+
 class PhraseSpoken(Observation, frozen=True):
     """All audio of a phrase was made."""
 
     turn_id: int
     seq: int
     audio_s: float
+    busy_s: float
+
+
+class RecognizerDone(Observation, frozen=True):
+    """The final transcript has come, after *busy_s* of work on the utterance."""
+
+    id: str
     busy_s: float
 
 

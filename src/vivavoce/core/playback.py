@@ -44,6 +44,11 @@ class Playback:
         return self._first_at is not None
 
     @property
+    def held(self) -> bool:
+        """Whether the client was told to pause."""
+        return self._held_at is not None
+
+    @property
     def sent_s(self) -> float:
         return self._sent_s
 

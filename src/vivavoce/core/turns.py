@@ -61,10 +61,11 @@ class StopRequested(msgspec.Struct, frozen=True):
 
 
 class Recognized(msgspec.Struct, frozen=True):
-    """The final transcript of an utterance; `text` is empty when there were no words or the recogniser failed."""
+    """The final transcript of an utterance; `text` is empty when there were no words, or the recogniser `failed`."""
 
     utterance: str
     text: str
+    failed: bool = False
 
 
 class Typed(msgspec.Struct, frozen=True):
@@ -167,6 +168,7 @@ class EndEmptyTurn(msgspec.Struct, frozen=True):
     number: int
     utterance: str | None
     text: str
+    failed: bool = False
 
 
 class Transcribe(msgspec.Struct, frozen=True):
@@ -272,6 +274,11 @@ class TurnTaker:
         return self._reply.number if self._reply else None
 
     @property
+    def utterance(self) -> str | None:
+        """The utterance being spoken."""
+        return self._open
+
+    @property
     def listening(self) -> bool:
         """Whether an utterance is open or its final awaited."""
         return self._open is not None or bool(self._awaited)
@@ -295,8 +302,8 @@ class TurnTaker:
                 actions = self._utterance_ended(reason, values)
             case StopRequested():
                 actions = self._stop_requested()
-            case Recognized(utterance, text):
-                actions = self._recognized(utterance, text)
+            case Recognized():
+                actions = self._recognized(event)
             case Typed(text):
                 actions = [*self._interrupt("command_collision", "typed turn"), self._start(text)]
             case SayRequested():
@@ -363,7 +370,8 @@ class TurnTaker:
             return [self._explain("ignore", "the utterance had already ended", {}, None)]
         return self._end_empty(None, "")
 
-    def _recognized(self, utterance: str, text: str) -> list[Action]:
+    def _recognized(self, event: Recognized) -> list[Action]:
+        utterance, text = event.utterance, event.text
         stopped = self._awaited.pop(utterance, None)
         if utterance == self._open:
             self._open = None  # the recogniser gave up before the speaker did
@@ -371,7 +379,7 @@ class TurnTaker:
             return []
         words = len(_WORDS.findall(text))
         if not words:
-            return self._no_words(utterance, bool(stopped))
+            return self._no_words(utterance, stopped=bool(stopped), failed=event.failed)
         if self.rules.mode == "asr_only":
             return self._end_empty(utterance, text)
         reply = self._certain_reply()
@@ -445,14 +453,14 @@ class TurnTaker:
         values = {"guess": reply.text, "heard": event.text}
         return [*self._discard("the speaker went on", values), *(self._preempt(event) if event.stable else [])]
 
-    def _no_words(self, utterance: str, stopped: bool) -> list[Action]:
+    def _no_words(self, utterance: str, *, stopped: bool, failed: bool) -> list[Action]:
         actions = list[Action]()
         if self._reply is not None and self._reply.guess_of == utterance:
             actions = self._discard("no words in the final transcript", {"guess": self._reply.text})
         elif self._open is None:
             actions = self._resume("no words were heard", {})
-        if stopped:
-            return [*actions, *self._end_empty(utterance, "")]
+        if stopped or failed:
+            return [*actions, *self._end_empty(utterance, "", failed=failed)]
         self._settled = False
         return [*actions, self._explain("ignore", "no words in the utterance", {}, None)]
 
@@ -461,12 +469,12 @@ class TurnTaker:
         self._reply = _Reply(self.turn, text, interruptible=True, guess_of=utterance if preemptive else None)
         return StartReply(self.turn, text, utterance, preemptive)
 
-    def _end_empty(self, utterance: str | None, text: str) -> list[Action]:
+    def _end_empty(self, utterance: str | None, text: str, *, failed: bool = False) -> list[Action]:
         """A turn of its own beside whatever is being said; a guess at an answer is moot."""
         guessed = self._reply is not None and self._reply.guess_of is not None
         actions = self._discard("no answer is wanted", {}) if guessed else []
         self.turn += 1
-        return [*actions, EndEmptyTurn(self.turn, utterance, text)]
+        return [*actions, EndEmptyTurn(self.turn, utterance, text, failed)]
 
     def _discard(self, reason: str, values: dict[str, Any]) -> list[Action]:
         reply, self._reply = self._reply, None

@@ -235,3 +235,25 @@ class Synthesizer(Engine, Protocol):
         voice: a `Voice.id` of this engine. Closing the generator aborts the synthesis and leaves the engine usable.
         Raises EngineFailed or EngineUnavailable.
         """
+
+
+class Engines(msgspec.Struct, frozen=True, kw_only=True):
+    """The engines in force, one of each role; shared by all sessions of a process."""
+
+    vad: VoiceActivityDetector
+    asr: Recognizer
+    llm: ChatModel
+    tts: Synthesizer
+
+
+def pick_voice(voices: Sequence[Voice], language: str, wanted: str | None = None) -> Voice | None:
+    """The voice to speak *language* (`en_US`) with: the *wanted* id if it is there, else the language's first.
+
+    A voice of the same language from another region is better than none. None when nothing speaks it.
+    """
+    if wanted is not None and (named := next((v for v in voices if v.id == wanted), None)) is not None:
+        return named
+    base = language.partition("_")[0]
+    exact = (voice for voice in voices if voice.language == language)
+    near = (voice for voice in voices if voice.language.partition("_")[0] == base)
+    return next(exact, None) or next(near, None)

@@ -1,0 +1,74 @@
+"""The composition root: settings -> engines, store -> routes.
+
+`create_app()` is what an ASGI server imports; `vivavoce serve` does the same with its own options.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from vivavoce.engines.registry import InstalledEngines
+from vivavoce.memory import open_store
+from vivavoce.observe.logs import SessionLog
+from vivavoce.server import conversations, openapi, status
+from vivavoce.server.auth import Gate
+from vivavoce.server.errors import handlers
+from vivavoce.server.state import ServerState
+from vivavoce.settings import Settings, load_from_environment
+from vivavoce.transports import voice_ws
+
+WEB = Path(str(files("vivavoce") / "web"))
+SOCKETS = ("/ws", "/ws2", "/ws_legacy")
+
+
+async def page(request: Request) -> Response:  # noqa: ARG001
+    """The page."""
+    return FileResponse(WEB / "index.html", headers={"Cache-Control": "no-cache"})
+
+
+def routes() -> list[BaseRoute]:
+    """Every route of the server."""
+    return [
+        Route("/", page),
+        Mount("/static", StaticFiles(directory=WEB)),
+        WebSocketRoute("/ws", voice_ws.voice),
+        WebSocketRoute("/ws2", voice_ws.voice),
+        WebSocketRoute("/ws_legacy", voice_ws.legacy),
+        *status.routes(),
+        *conversations.routes(),
+        *openapi.routes(),
+    ]
+
+
+def create_app(settings: Settings | None = None) -> ASGIApp:
+    """The server as an ASGI application; its engines load when it starts."""
+    settings = settings if settings is not None else load_from_environment()
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        state = ServerState(
+            settings,
+            InstalledEngines(settings),
+            open_store(settings.memory),
+            [partial(SessionLog, settings.log, settings.stream)],
+        )
+        app.state.server = state
+        await state.start()
+        try:
+            yield
+        finally:
+            await state.stop()
+
+    app = Starlette(routes=routes(), lifespan=lifespan, exception_handlers=handlers())
+    return Gate(app, settings.server, sockets=SOCKETS)

@@ -1,0 +1,67 @@
+"""What the routes and transports of one process share."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+from vivavoce.engines.registry import InstalledEngines
+from vivavoce.events import Event, Info
+from vivavoce.memory.base import ConversationStore
+from vivavoce.session.conversation import Conversations
+from vivavoce.session.session import Observer
+from vivavoce.session.sessions import Sessions
+from vivavoce.settings import Settings
+
+ObserverFactory = Callable[[str], Observer]
+"""Makes the observer of one session from its id."""
+
+
+class ServerState:
+    """Made by `app`, started and stopped with the server."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        engines: InstalledEngines,
+        store: ConversationStore,
+        observers: Sequence[ObserverFactory] = (),
+    ) -> None:
+        self.settings = settings
+        self.engines = engines
+        self.store = store
+        self.conversations = Conversations(store)
+        self.sessions = Sessions(
+            limit=settings.server.max_sessions,
+            window_s=settings.stream.resume_window_s,
+            clock=time.monotonic,
+        )
+        self.started_at = time.monotonic()
+        self._observers = observers
+        self._starting: asyncio.Task[None] | None = None
+
+    def observers(self, session_id: str) -> list[Callable[[Event, float], None]]:
+        """Fresh observers for one session."""
+        return [make(session_id) for make in self._observers]
+
+    async def start(self) -> None:
+        """Open the store; engines load beside the server, which answers `/ready` meanwhile."""
+        await self.store.open()
+        self._starting = asyncio.create_task(self.engines.start(), name="engines start")
+
+    async def drain(self) -> None:
+        """Say goodbye to every session: a notice, time to finish, then the close."""
+
+        def notice(after_s: float) -> Info:
+            return Info(message="the server is shutting down", retry_after_s=after_s)
+
+        await self.sessions.drain(notice, self.settings.server.drain_s)
+
+    async def stop(self) -> None:
+        """Free everything. Sessions have ended before."""
+        if self._starting is not None:
+            self._starting.cancel()
+            await asyncio.wait({self._starting})
+        await self.engines.close()
+        await self.store.close()
