@@ -348,6 +348,17 @@ def from_environment(
     return load(flags=flags or {}, environ=os.environ, config_file=config_file, dotenv_dir=Path.cwd(), profile=profile)
 
 
+def load_from_environment() -> Settings:
+    """The settings of a process that was not started by our command line."""
+    return from_environment().settings
+
+
+def secrets(settings: Settings) -> list[str]:
+    """The values that no log may show."""
+    values = (getattr(getattr(settings, option.section), option.name) for option in OPTIONS.values() if option.secret)
+    return [value for value in values if value]
+
+
 def schema() -> dict[str, Any]:
     """The JSON schema of a YAML file."""
     document = msgspec.json.schema(Settings)
