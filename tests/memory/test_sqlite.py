@@ -18,9 +18,10 @@ import pytest
 
 from memory.store_contract import ME, OTHER, StoreContract, StoreProperties, play, turn
 from vivavoce.errors import ServerBusy, SettingsError
-from vivavoce.memory import SqliteStore, conversation_store
+from vivavoce.memory import SqliteStore, open_store
 from vivavoce.memory.database import MIGRATIONS
 from vivavoce.memory.writer import Tuning
+from vivavoce.settings import Memory
 
 QUICK = Tuning(busy_timeout_s=0.01, first_retry_s=0.01, last_retry_s=0.02)
 
@@ -121,11 +122,11 @@ async def test_only_its_owner_can_read_the_files(store: SqliteStore, path: Path)
 
 def test_the_settings_choose_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    assert isinstance(conversation_store(persist=True, data_dir=None), SqliteStore)
+    assert isinstance(open_store(Memory()), SqliteStore)
 
 
 async def test_a_folder_from_the_settings(tmp_path: Path) -> None:
-    store = conversation_store(persist=True, data_dir=str(tmp_path / "here"))
+    store = open_store(Memory(data_dir=str(tmp_path / "here")))
     await store.open()
     await store.close()
     assert (tmp_path / "here" / "conversations.sqlite3").exists()

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from memory.store_contract import ME, StoreContract, StoreProperties, play, turn
-from vivavoce.memory import MemoryStore, conversation_store
+from vivavoce.memory import MemoryStore, open_store
+from vivavoce.settings import Memory
 
 
 class TestMemoryStore(StoreContract):
@@ -24,7 +25,7 @@ class TestMemoryStore(StoreContract):
         assert [each.turn_id for each in await store.load("d", ME, 10)] == [2, 3]
 
     async def test_persist_false_gives_this_one(self) -> None:
-        assert isinstance(conversation_store(persist=False, data_dir=None), MemoryStore)
+        assert isinstance(open_store(Memory(persist=False)), MemoryStore)
 
 
 class TestRandomWalks(StoreProperties):

@@ -9,13 +9,14 @@ import platformdirs
 from vivavoce.memory.base import ConversationStore
 from vivavoce.memory.sqlite import SqliteStore
 from vivavoce.memory.volatile import MemoryStore
+from vivavoce.settings import Memory
 
 FILE_NAME = "conversations.sqlite3"
 
 
-def conversation_store(*, persist: bool, data_dir: str | None) -> ConversationStore:
-    """The store that the settings ask for, not yet open. data_dir: None for the user's own data folder."""
-    if not persist:
+def open_store(settings: Memory) -> ConversationStore:
+    """The store that the settings ask for; `open()` is still to be awaited."""
+    if not settings.persist:
         return MemoryStore()
-    folder = Path(data_dir).expanduser() if data_dir else Path(platformdirs.user_data_dir("vivavoce", appauthor=False))
-    return SqliteStore(folder / FILE_NAME)
+    folder = settings.data_dir or platformdirs.user_data_dir("vivavoce", appauthor=False)
+    return SqliteStore(Path(folder).expanduser() / FILE_NAME)
