@@ -8,9 +8,10 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from vivavoce.assistant import durations, numbers
+from vivavoce.assistant.plain import listed
 
-MONTHS = "january february march april may june july august september october november december".split()
-WEEKDAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
+MONTHS = listed("january february march april may june july august september october november december")
+WEEKDAYS = listed("monday tuesday wednesday thursday friday saturday sunday")
 SHORT_MONTHS = {name[:3]: place + 1 for place, name in enumerate(MONTHS)} | {"sept": 9}
 
 
@@ -68,6 +69,8 @@ class Day(NamedTuple):
     date: date
     called: str
     """How to call it in an answer: "Christmas", "the 3rd of March"."""
+    dated: bool = False
+    """It was given by its date."""
 
 
 def day(text: str, today: date) -> Day | None:
@@ -110,7 +113,7 @@ def calendar_day(words: str, today: date) -> Day | None:
         return None
     rest, which = tokens[place + 1 :], month(tokens[place])
     if place:
-        named, rest = month_day(" ".join(tokens[:place])), rest
+        named = month_day(" ".join(tokens[:place]))
     else:
         sizes = [size for size in (2, 1) if month_day(" ".join(rest[:size])) and size <= len(rest)]
         if not sizes:
@@ -132,7 +135,7 @@ def valid_day(in_year: int, in_month: int, in_day: int) -> Day | None:
         found = date(in_year, in_month, in_day)
     except ValueError:
         return None
-    return Day(found, f"the {nth(in_day)} of {MONTHS[in_month - 1].title()}")
+    return Day(found, f"the {nth(in_day)} of {MONTHS[in_month - 1].title()}", dated=True)
 
 
 def month(word: str) -> int | None:

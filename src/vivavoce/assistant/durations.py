@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from vivavoce.assistant import numbers
 
 SECONDS = {
@@ -21,7 +23,7 @@ def duration(text: str) -> float | None:
             at += 1
         taken = numbers.take(words, at)
         if taken is None and words[at : at + 1] in (["a"], ["an"]):
-            taken = numbers.Fraction(1), at + 1
+            taken = Fraction(1), at + 1
         if taken is None or taken[0] < 0:
             return None
         value, at = taken
@@ -32,7 +34,7 @@ def duration(text: str) -> float | None:
         if at == len(words) or words[at] not in SECONDS:
             return None
         last = SECONDS[words[at]]
-        total += float(min(value, numbers.Fraction(10**9))) * last
+        total += float(min(value, Fraction(10**9))) * last
         at += 1
     return total if last else None
 
@@ -43,6 +45,8 @@ def spoken(seconds: float) -> str:
     if left >= 3600:
         left = 60 * round(left / 60) if left % 60 and left > 7200 else left
     pieces = []
+    if left < 100 and left % 60:
+        return f"{numbers.in_words(left)} second{'' if left == 1 else 's'}"
     for name, size in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
         count, left = divmod(left, size)
         if count:

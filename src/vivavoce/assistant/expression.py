@@ -15,15 +15,15 @@ MOST_BITS = 400
 """Of a power; results beyond twice as many are refused, which is about 10 to the 240."""
 
 
-class NotArithmetic(Exception):  # noqa: N818 - it is no error: the text is simply something else
+class NotArithmetic(Exception):
     """The text is no calculation."""
 
 
-class CannotCalculate(Exception):  # noqa: N818
+class CannotCalculate(Exception):
     """It is one, but it has no answer; the message says why, to be spoken."""
 
 
-# Spoken operators, longest first; each becomes one token.
+# Spoken operators, longest first; each becomes one piece.
 OPERATORS = {
     "to the power of": "^", "raised to the power of": "^", "raised to": "^", "to the power": "^", "power": "^",
     "multiplied by": "*", "multiplied with": "*", "multiply by": "*", "times": "*", "x": "*", "by": "*", "time": "*",
@@ -31,7 +31,8 @@ OPERATORS = {
     "and": "+", "minus": "-", "less": "-", "take away": "-", "subtract": "-", "subtracted by": "-", "modulo": "mod",
     "mod": "mod", "percent of": "%of", "per cent of": "%of", "percent off": "%off", "percent": "%", "per cent": "%",
     "squared": "^2", "cubed": "^3", "factorial": "!", "the square root of": "sqrt", "square root of": "sqrt",
-    "square root": "sqrt", "root of": "sqrt", "the cube root of": "cbrt", "cube root of": "cbrt", "half of": "half",
+    "square root": "sqrt", "root of": "sqrt", "sqrt": "sqrt", "root": "sqrt", "the cube root of": "cbrt",
+    "cube root of": "cbrt", "half of": "half",
     "the half of": "half", "of": "of", "double": "twice", "twice": "twice", "triple": "thrice", "the square of": "sq",
     "open parenthesis": "(", "close parenthesis": ")", "open bracket": "(", "close bracket": ")",
 }  # fmt: skip
@@ -47,9 +48,20 @@ LEADS = re.compile(
 )
 TAILS = re.compile(r"\s+(?:equals?(?: to)?|make|makes|is|are|is what|equals what|give|be)$", re.IGNORECASE)
 PREFIX = re.compile(
-    r"(?:(?P<verb>add|subtract|multiply|divide)|(?P<noun>(?:the )?(?:sum|difference|product|quotient) (?:of|between)))"
-    r" (?P<one>.+) (?P<word>and|to|from|by|with|into) (?P<two>.+)"
+    r"(?:(?:add|(?:the )?sum of) (?P<add>.+?) (?:and|to|with) |(?:subtract|take) (?P<subtract>.+?) from "
+    r"|multiply (?P<multiply>.+?) (?:by|and|with) |divide (?P<divide>.+?) by "
+    r"|(?:the )?difference (?:of|between) (?P<difference>.+?) and |(?:the )?product of (?P<product>.+?) and "
+    r"|(?:the )?quotient of (?P<quotient>.+?) and )(?P<other>.+)"
 )
+SPELLED = {
+    "add": "+",
+    "subtract": "-",
+    "multiply": "*",
+    "divide": "/",
+    "difference": "-",
+    "product": "*",
+    "quotient": "/",
+}
 Token = str | Fraction
 
 
@@ -75,9 +87,9 @@ def calculate(text: str, that: Fraction | None = None) -> Fraction:
     tokens = tokenize(words, that)
     if that is not None and tokens and tokens[0] in ("*", "/", "+", "^", "mod"):
         tokens.insert(0, that)
-    if not any(token in BINARY or token in BEFORE or token in AFTER for token in tokens if token != "%"):
+    if not any(piece in BINARY or piece in BEFORE or piece in AFTER for piece in tokens if piece != "%"):
         raise NotArithmetic
-    if not any(isinstance(token, Fraction) for token in tokens) or tokens in ([], ["-"]):
+    if not any(isinstance(piece, Fraction) for piece in tokens) or tokens in ([], ["-"]):
         raise NotArithmetic
     if len(tokens) == 2 and tokens[0] in ("-", "+"):
         raise NotArithmetic  # a lone number
@@ -97,16 +109,11 @@ def strip_leads(words: str) -> str:
 
 def rearranged(found: re.Match[str]) -> str:
     """ "subtract five from twelve" as "twelve minus five"."""
-    kind = found["verb"] or found["noun"]
-    for names, sign in ((("add", "sum"), "+"), (("subtract", "difference"), "-"), (("multiply", "product"), "*")):
-        if any(each in kind for each in names):
-            break
-    else:
-        sign = "/"
-    one, two = found["one"], found["two"]
-    if found["word"] == "from" or (found["word"] == "into" and sign == "/"):
+    name = next(each for each in SPELLED if found[each])
+    one, two = found[name], found["other"]
+    if name == "subtract":
         one, two = two, one
-    return f"( {one} ) {sign} ( {two} )"
+    return f"( {one} ) {SPELLED[name]} ( {two} )"
 
 
 def tokenize(words: str, that: Fraction | None) -> list[Token]:
@@ -118,13 +125,15 @@ def tokenize(words: str, that: Fraction | None) -> list[Token]:
     at = 0
     while at < len(lexemes):
         if len(tokens) > MOST_TOKENS:
+            if not any(isinstance(each, Fraction) for each in tokens):
+                raise NotArithmetic
             raise CannotCalculate("That is too long for me to calculate.")
         at = next_token(lexemes, at, tokens, that)
     return tokens
 
 
 def next_token(lexemes: list[str], at: int, tokens: list[Token], that: Fraction | None) -> int:
-    """Append the token that begins at lexeme *at*; returns where the next one begins."""
+    """Append the piece that begins at lexeme *at*; returns where the next one begins."""
     if lexemes[at] in SIGNS:
         tokens.append(SIGNS[lexemes[at]])
         return at + 1
@@ -141,7 +150,7 @@ def next_token(lexemes: list[str], at: int, tokens: list[Token], that: Fraction 
     if lexemes[at] in ("that", "it") and that is not None:
         tokens.append(that)
         return at + 1
-    if len(lexemes[at]) > 40:
+    if len(lexemes[at]) > 40 and lexemes[at][0].isdecimal():
         raise CannotCalculate("That number is too long for me.")
     taken = numbers.take(lexemes, at)
     if taken is None or after_number:
@@ -166,32 +175,32 @@ class Parser:
             raise CannotCalculate("That is nested too deeply for me.")
         left = self.operand(depth)
         while True:
-            token = self.peek()
-            if isinstance(token, str) and token in AFTER:
+            piece = self.peek()
+            if isinstance(piece, str) and piece in AFTER:
                 self.at += 1
-                left = apply_after(token, left)
+                left = apply_after(piece, left)
                 continue
-            operator = BINARY.get(token) if isinstance(token, str) else None
+            operator = BINARY.get(piece) if isinstance(piece, str) else None
             if operator is None or operator.binds < binds:
                 return left
             self.at += 1
             right = self.expression(operator.binds + (not operator.right), depth + 1)
-            percent = self.at and self.tokens[self.at - 1] == "%" and token in ("+", "-")
-            left = apply(str(token), left, left * right if percent else right)
+            percent = self.at and self.tokens[self.at - 1] == "%" and piece in ("+", "-")
+            left = apply(str(piece), left, left * right if percent else right)
 
     def operand(self, depth: int) -> Fraction:
-        token = self.peek()
+        piece = self.peek()
         self.at += 1
-        if isinstance(token, Fraction):
-            return token
-        if token == "(":
+        if isinstance(piece, Fraction):
+            return piece
+        if piece == "(":
             value = self.expression(0, depth + 1)
             if self.peek() != ")":
                 raise NotArithmetic
             self.at += 1
             return value
-        if token in BEFORE and isinstance(token, str):
-            return apply_before(token, self.expression(BEFORE[token], depth + 1))
+        if piece in BEFORE and isinstance(piece, str):
+            return apply_before(piece, self.expression(BEFORE[piece], depth + 1))
         raise NotArithmetic
 
 

@@ -299,7 +299,7 @@ for each in (*dict.fromkeys(COUNTRIES.values()), *STATES.values()):
     BY_CAPITAL.setdefault(key(each.capital), []).append(each)
 BY_CAPITAL["washington"] = BY_CAPITAL["washington dc"]
 
-SPOKEN_COUNTRIES = tuple(PLACES) + ("the united states", "the united kingdom", "the netherlands", "the philippines")
+SPOKEN_COUNTRIES = (*PLACES, "the united states", "the united kingdom", "the netherlands", "the philippines")
 SPOKEN_CAPITALS = tuple(name for name in BY_CAPITAL if name.isascii() and len(name.split()) < 3)
 
 ZONES = {

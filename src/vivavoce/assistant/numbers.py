@@ -6,11 +6,13 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 
-SMALL = (
+from vivavoce.assistant.plain import listed
+
+SMALL = listed(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
     " eighteen nineteen"
-).split()
-TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+)
+TENS = listed("twenty thirty forty fifty sixty seventy eighty ninety")
 UNITS = {word: value for value, word in enumerate(SMALL)} | {"oh": 0, "nought": 0, "nil": 0}
 TENS_VALUE = {word: 20 + 10 * place for place, word in enumerate(TENS)} | {"fourty": 40}
 SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
@@ -19,13 +21,16 @@ PARTS = {
     "fifth": 5, "fifths": 5, "sixth": 6, "sixths": 6, "seventh": 7, "sevenths": 7, "eighth": 8, "eighths": 8,
     "ninth": 9, "ninths": 9, "tenth": 10, "tenths": 10,
 }  # fmt: skip
-ORDINALS = {
-    word: value
-    for value, word in enumerate(
-        "zeroth first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth"
-        " fifteenth sixteenth seventeenth eighteenth nineteenth twentieth".split()
+ORDINALS: dict[str, int] = dict(
+    zip(
+        listed(
+            "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth"
+            " fifteenth sixteenth seventeenth eighteenth nineteenth twentieth thirtieth"
+        ),
+        (*range(1, 21), 30),
+        strict=True,
     )
-} | {"thirtieth": 30}
+)
 DIGITS = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d{1,30})(?:\.\d{1,30})?")
 
 VOCABULARY = frozenset(
@@ -186,7 +191,7 @@ def in_words(value: int) -> str:
 def spoken_year(value: int) -> str:
     """A year as people say it."""
     high, low = divmod(value, 100)
-    if value < 1100 or high == 20 and low < 10:
+    if value < 1100 or (high == 20 and low < 10):
         return (
             in_words(value)
             if value < 100

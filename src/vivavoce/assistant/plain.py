@@ -19,6 +19,12 @@ CONTRACTIONS = {
     "oclock": "o'clock",
 }  # fmt: skip
 
+
+def listed(words: str) -> list[str]:
+    """A list of words, written as one string: a table of three hundred names is easier to read so."""
+    return words.split()
+
+
 LONGEST = 400
 """Characters of one request that are looked at; spoken requests are far shorter."""
 
@@ -58,33 +64,38 @@ WEIGHTY_TAILS = frozenset({"today", "again", "thank you", "thanks"})
 def clean(text: str) -> str:
     """Plain words with one space between them, in the case they came in; contractions and "um" resolved."""
     text = unicodedata.normalize("NFKC", text[: 4 * LONGEST]).replace("’", "'").replace("‘", "'").replace("−", "-")
-    text = re.sub(r"\b([ap])\. ?m\b\.?|\b([ap]) m\b", lambda found: f"{found[1] or found[2]}m", text, flags=re.I)
+    text = re.sub(
+        r"\b([ap])\. ?m\b\.?|\b([ap]) m\b", lambda found: f"{found[1] or found[2]}m", text, flags=re.IGNORECASE
+    )
     for symbol, words in SYMBOLS.items():
-        text = re.sub(re.escape(symbol), words, text, flags=re.I)
+        text = re.sub(re.escape(symbol), words, text, flags=re.IGNORECASE)
     text = re.sub(r"(?<=[^\W\d_])-(?=[^\W_])", " ", text)
-    words = (CONTRACTIONS.get(word.lower(), word) for word in WORD.findall(text))
-    return " ".join(word for word in words if word)[:LONGEST].strip()
+    found = (CONTRACTIONS.get(word.lower(), word) for word in WORD.findall(text))
+    return " ".join(word for word in found if word)[:LONGEST].strip()
 
 
 def readings(text: str) -> list[str]:
-    """The ways to read a cleaned *text*, from literal to bare: without fillers, then without politeness too."""
-    light = strip(text, (FILLERS,), keep_weighty=True)
-    deep = strip(light, (FILLERS, POLITE), keep_weighty=False)
-    return list(dict.fromkeys(reading for reading in (text, light, deep) if reading))
+    """The ways to read a cleaned *text*, from literal to bare: without fillers, then with ever less politeness."""
+    light = stripped(text, FILLERS, keep_weighty=True)
+    found = [text, light]
+    for _ in range(4):
+        head = POLITE.match(found[-1])
+        if head:
+            found.append(stripped(found[-1][head.end() :].strip(), FILLERS, keep_weighty=True))
+    found += [stripped(reading, FILLERS, keep_weighty=False) for reading in found[1:]]
+    return list(dict.fromkeys(reading for reading in found if reading))
 
 
-def strip(text: str, heads: tuple[re.Pattern[str], ...], *, keep_weighty: bool) -> str:
-    """*text* without leading words of *heads* and without polite tails; never empty unless *text* is."""
-    changed = True
-    while changed:
-        changed = False
-        for head in heads:
-            if found := head.match(text):
-                text, changed = text[found.end() :].strip(), True
-        found = TAILS.search(text)
-        if found and not (keep_weighty and found[0].lower() in WEIGHTY_TAILS):
-            text, changed = text[: found.start()].strip(), True
-    return text
+def stripped(text: str, head: re.Pattern[str], *, keep_weighty: bool) -> str:
+    """*text* without leading words of *head* and without polite tails; never empty unless *text* is."""
+    while True:
+        if found := head.match(text):
+            text = text[found.end() :].strip()
+            continue
+        tail = TAILS.search(text)
+        if tail is None or (keep_weighty and tail[0].lower() in WEIGHTY_TAILS):
+            return text
+        text = text[: tail.start()].strip()
 
 
 def clauses(text: str) -> list[str]:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from vivavoce.assistant.person import to_listener
-from vivavoce.assistant.plain import clean, clauses, parts, readings
+from vivavoce.assistant.plain import clauses, clean, listed, parts, readings
 from vivavoce.assistant.slots import common_name, name
 
 if TYPE_CHECKING:
@@ -33,39 +33,53 @@ class Memory(NamedTuple):
     facts: tuple[Fact, ...] = ()
 
 
-I = re.IGNORECASE  # noqa: E741 - the flag's own short name
 NAME = re.compile(
-    r"(?:remember (?:that )?|please )?(?:(?:my (?:first )?name|the name)(?: actually| really)? is|you can call me|call me"
-    r"|i go by|i am called|i am not .+? (?:i am|my name is)|my name is not .+? it is) (?P<name>.+)",
-    I,
+    r"(?:remember (?:that )?)?(?:i am not .+? (?:i am|my name is)|my name is not .+? it is|you can call me|call me"
+    r"|(?:my (?:first )?name|the name)(?: actually| really)? is|i go by|i am called) (?P<name>.+)",
+    re.IGNORECASE,
 )
 SURE_NAME = re.compile(
     r"(?:(?:remember|note) (?:that )?)?(?:i am|this is|my name) (?P<name>\S+(?: \S+){0,2})"
-    r"|it is (?P<fixed>\S+) not .+", I)  # fmt: skip
+    r"|it is (?P<fixed>\S+) not .+",
+    re.IGNORECASE,
+)
 ORDER = re.compile(
-    r"(?:remember|note|take a note|make a note|keep in mind|bear in mind|know|do not forget)(?: that| to)?(?= ) (?P<note>.+)",
-    I,
+    r"(?:remember|note|take a note|make a note|keep in mind|bear in mind|know|do not forget)(?: that| to)?"
+    r" (?P<note>.+)",
+    re.IGNORECASE,
 )
 ABOUT = re.compile(
     r"(?:my|our) (?P<subject>\S+(?: \S+){0,4}?) (?P<verb>is|are|was|were|has|have|lives|works|likes|comes|starts|begins"
-    r"|arrives|leaves) (?P<rest>.+)", I)  # fmt: skip
-ABOUT_THE = re.compile(ABOUT.pattern.replace("(?:my|our)", "(?:the|my|our)", 1), I)
+    r"|arrives|leaves) (?P<rest>.+)",
+    re.IGNORECASE,
+)
+ABOUT_THE = re.compile(ABOUT.pattern.replace("(?:my|our)", "(?:the|my|our)", 1), re.IGNORECASE)
 SELF = re.compile(
     r"i (?P<verb>parked|left|put|live|work|hate|love|like|prefer|am from|am allergic|was born"
-    r"|am (?=.+ years old)) ?(?P<rest>.+)", I)  # fmt: skip
+    r"|am (?=.+ years old)) ?(?P<rest>.+)",
+    re.IGNORECASE,
+)
+NO_STATEMENT = re.compile(
+    r"my (?:first )?name\b|(?:my|you|it|this|that|something)$|(?:what|where|when|who|how|why|if|me)(?: |$)",
+    re.IGNORECASE,
+)
 FORGET_ALL = re.compile(
-    r"forget (?:everything|it all|what i (?:said|told you)|(?:all )?about me)\b.*|(?:clear|delete|erase) your memory", I
+    r"forget (?:everything|it all|what i (?:said|told you)|(?:all )?about me)\b.*|(?:clear|delete|erase) your memory",
+    re.IGNORECASE,
 )
 FORGET_NAME = re.compile(
-    r"(?:forget|do not remember) (?:my|the) name|i do not want you to (?:know|remember) my name", I)  # fmt: skip
-FORGET_LAST = re.compile(r"forget (?:that|it|about it|about that|this)|do not remember that", I)
+    r"(?:forget|do not remember) (?:my|the) name|i do not want you to (?:know|remember) my name", re.IGNORECASE
+)
+FORGET_LAST = re.compile(r"forget (?:that|it|about it|about that|this)|do not remember that", re.IGNORECASE)
 FORGET_THING = re.compile(
-    r"forget (?:about )?(?:(?:where|what|when|who) )?(?:my|the) (?P<thing>.+?)(?: (?:is|are))?", I)  # fmt: skip
+    r"forget (?:about )?(?:(?:where|what|when|who) )?(?:my|the) (?P<thing>.+?)(?: (?:is|are))?", re.IGNORECASE
+)
 
 EMPTY_WORDS = frozenset(
+    listed(
     "a an the my your i you me is are was were am be do does did of in on at to that what where when who which how it"
     " have has had about and or for with again tell please"
-    .split()
+    )
 )  # fmt: skip
 SAME = {"park": "parked", "leave": "left", "old": "years", "live": "live", "lives": "live", "keys": "key"}
 
@@ -133,11 +147,7 @@ def stated(clause: str) -> Fact | None:
     """The fact that *clause* states, if it states one."""
     ordered = ORDER.fullmatch(clause)
     text = ordered["note"] if ordered else clause
-    if len(text) > 200 or re.match(
-        r"(?:my (?:first )?name\b|(?:what|where|when|who|how|if|my|me|you|it|this|that|something)$|(?:what|where|when|who|how|why|me) )",
-        text,
-        I,
-    ):
+    if len(text) > 200 or NO_STATEMENT.match(text):
         return None
     if found := (ABOUT_THE if ordered else ABOUT).fullmatch(text):
         subject = found["subject"].lower()
@@ -155,7 +165,8 @@ def about(memory: Memory, thing: str) -> list[Fact]:
     """The facts whose subject is *thing*, else those that speak of it; oldest first."""
     wanted = thing.lower()
     exact = [fact for fact in memory.facts if fact.subject == wanted]
-    return exact or matching(memory, thing)
+    # "my birthday" is not "my sister's birthday".
+    return exact or [fact for fact in matching(memory, thing) if "'s " not in fact.subject or "'s " in wanted]
 
 
 def matching(memory: Memory, text: str) -> list[Fact]:

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from functools import cache
 from typing import NamedTuple
 
-from vivavoce.assistant.plain import clauses, clean, parts, readings
+from vivavoce.assistant.plain import clauses, clean, listed, parts, readings
 from vivavoce.assistant.skill import Answer, Skill, Turn
 from vivavoce.assistant.skills import (
     arithmetic,
@@ -41,9 +41,9 @@ SKILLS: tuple[Skill, ...] = (
 
 MOST_PARTS = 3
 LONGEST_ANSWER = 600
-FUNCTION_WORDS = frozenset("a an the it is are of in to at for on please me now and do does that this there".split())
+FUNCTION_WORDS = frozenset(listed("a an the it is are of in to at for on please me now and do does that this there"))
 WEAK_WORDS = frozenset(
-    "what who where when why how which you your i my we can could will would not no say tell".split()
+    listed("what who where when why how which you your i my we can could will would not no say tell")
 )
 
 
@@ -111,20 +111,22 @@ def nearly(text: str) -> Iterator[str]:
     words = text.lower().split()
     if len(words) > 20:
         return
-    corrected = [correction(word) for word in words]
-    if corrected != words:
-        yield " ".join(corrected)
-    key = content(corrected)
-    if len(key) > 1 and not WEAK_WORDS.issuperset(key) and (sentence := by_content().get(key)):
-        yield sentence
+    options = [corrections(word) for word in words]
+    for choice in range(2):
+        corrected = [option[min(choice, len(option) - 1)] for option in options]
+        if corrected != words:
+            yield " ".join(corrected)
+        key = content(corrected)
+        if len(key) > 1 and not WEAK_WORDS.issuperset(key) and (sentence := by_content().get(key)):
+            yield sentence
 
 
-def correction(word: str) -> str:
-    """The word of ours that *word* misspells, or *word* itself."""
+def corrections(word: str) -> list[str]:
+    """One or two words of ours that *word* may misspell, or *word* itself."""
     if len(word) < 4 or word in vocabulary() or not word.isalpha():
-        return word
-    near = get_close_matches(word, [known for known in vocabulary() if known[0] == word[0]], n=1, cutoff=0.83)
-    return near[0] if near else word
+        return [word]
+    near = get_close_matches(word, [known for known in vocabulary() if known[0] == word[0]], n=2, cutoff=0.8)
+    return near or [word]
 
 
 def content(words: list[str]) -> tuple[str, ...]:

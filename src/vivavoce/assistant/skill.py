@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from inspect import signature
 from random import Random
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 from vivavoce.assistant.slots import SLOTS
 from vivavoce.assistant.template import Template
@@ -62,7 +63,9 @@ class Answer(NamedTuple):
 
 
 Answering = Callable[..., Answer | str | None]
-"""Takes the turn and the template's slots by name; None means "not mine after all"."""
+"""Takes what it names of the turn (`turn`) and the template's slots; None means "not mine after all"."""
+
+Function = TypeVar("Function", bound=Answering)
 
 
 class Intent(NamedTuple):
@@ -73,6 +76,8 @@ class Intent(NamedTuple):
     also: tuple[Template, ...]
     """Understood too: terse, typed or misheard forms that should not teach a recogniser."""
     answer: Answering
+    wants: frozenset[str]
+    """The names of the arguments that `answer` takes."""
 
 
 class Skill:
@@ -82,12 +87,12 @@ class Skill:
         self.name = name
         self.intents: list[Intent] = []
 
-    def on(self, *spoken: str, also: tuple[str, ...] = ()) -> Callable[[Answering], Answering]:
-        """Let the decorated function answer these templates."""
+    def on(self, spoken: str = "", *, also: str = "") -> Callable[[Function], Function]:
+        """Let the decorated function answer these templates, which are separated by semicolons."""
 
-        def register(answer: Answering) -> Answering:
-            compiled = [tuple(Template(source, SLOTS) for source in group) for group in (spoken, also)]
-            self.intents.append(Intent(compiled[0], compiled[1], answer))
+        def register(answer: Function) -> Function:
+            wants = frozenset(signature(answer).parameters)
+            self.intents.append(Intent(compiled(spoken), compiled(also), answer, wants))
             return answer
 
         return register
@@ -99,7 +104,8 @@ class Skill:
                 values = template.match(turn.reading)
                 if values is None:
                     continue
-                answer = intent.answer(turn, **values)
+                values["turn"] = turn
+                answer = intent.answer(**{name: value for name, value in values.items() if name in intent.wants})
                 if answer is not None:
                     return Answer(answer) if isinstance(answer, str) else answer
         return None
@@ -122,3 +128,7 @@ class Skill:
         for intent in self.intents:
             for template in intent.spoken:
                 yield re.sub(r"\{[^}]*\}|<[^>]*>", " ", template.source)
+
+
+def compiled(sources: str) -> tuple[Template, ...]:
+    return tuple(Template(source, SLOTS) for source in sources.split(";") if source.strip())

@@ -5,28 +5,33 @@ from __future__ import annotations
 import re
 
 from vivavoce.assistant import dates, durations, geography, numbers, topics
+from vivavoce.assistant.plain import listed
 from vivavoce.assistant.template import Slot, words_pattern
 from vivavoce.assistant.units import UNITS, Unit, unit
 
-NAMES = (
-    "adam alan albert alex alice amanda amy andrea andrew angela ann anna anne anthony arthur barbara ben benjamin betty"
-    " bill bob brian bruce carl carol caroline charles charlie charlotte chris christina christine christopher claire"
-    " clara cynthia dan daniel dave david deborah dennis diana diane donald donna dorothy doug edward elena eleanor"
-    " elizabeth ella ellen emily emma eric eva evelyn frank fred george gloria grace greg hannah harold harry heather"
-    " helen henry howard ian jack jacob james jane janet jason jean jeff jennifer jessica jim joan joe john jonathan"
-    " joseph josh joyce juan judith julia julie karen kate katherine kathleen keith kelly ken kevin kim laura lauren"
-    " lawrence leo leon lily linda lisa louis louise lucas lucy luke maria marie mark martha martin mary matt matthew"
-    " max megan melissa mia michael michelle mike nancy natalie nathan nicholas nick nicole nina noah nora oliver olivia"
-    " oscar pamela patricia patrick paul peter philip rachel ralph raymond rebecca richard robert roger ron rose roy"
-    " russell ruth ryan sam samantha samuel sandra sara sarah scott sean sharon simon sofia sophia sophie stella stephanie"
-    " stephen steve steven sue susan teresa theodore thomas tim tina todd tom tony tracy vanessa victor victoria vincent"
-    " virginia walter wendy william zoe"
-).split()
+NAMES = listed(
+    "adam alan albert alex alice amanda amy andrea andrew angela ann anna anne anthony arthur barbara ben"
+    " benjamin betty bill bob brian bruce carl carol caroline charles charlie charlotte chris christina christine"
+    " christopher claire clara cynthia dan daniel dave david deborah dennis diana diane donald donna dorothy doug"
+    " edward elena eleanor elizabeth ella ellen emily emma eric eva evelyn frank fred george gloria grace greg"
+    " hannah harold harry heather helen henry howard ian jack jacob james jane janet jason jean jeff jennifer"
+    " jessica jim joan joe john jonathan joseph josh joyce juan judith julia julie karen kate katherine kathleen"
+    " keith kelly ken kevin kim laura lauren lawrence leo leon lily linda lisa louis louise lucas lucy luke maria"
+    " marie mark martha martin mary matt matthew max megan melissa mia michael michelle mike nancy natalie nathan"
+    " nicholas nick nicole nina noah nora oliver olivia oscar pamela patricia patrick paul peter philip rachel"
+    " ralph raymond rebecca richard robert roger ron rose roy russell ruth ryan sam samantha samuel sandra sara"
+    " sarah scott sean sharon simon sofia sophia sophie stella stephanie stephen steve steven sue susan teresa"
+    " theodore thomas tim tina todd tom tony tracy vanessa victor victoria vincent virginia walter wendy william"
+    " zoe"
+)
 NOT_A_NAME = frozenset(
-    "a an the i you he she it we they my your his her is am are was were be been what who where when why how which not"
-    " and or but so very really just also from in on at to of for with by going trying looking here there good fine"
-    " okay well sorry sure happy sad tired hungry thirsty bored afraid ready back home sick cold hot late old young done"
-    " finished busy lost angry do does did have has had can could will would should that this these those no yes".split()
+    listed(
+        "a an the i you he she it we they my your his her is am are was were be been what who where when why how"
+        " which not and or but so very really just also from in on at to of for with by going trying looking here"
+        " there good fine okay well sorry sure happy sad tired hungry thirsty bored afraid ready back home sick"
+        " cold hot late old young done finished busy lost angry do does did have has had can could will would"
+        " should that this these those no yes"
+    )
 )
 
 
@@ -54,6 +59,11 @@ def common_name(text: str) -> str | None:
 
 def a_word(text: str) -> str | None:
     return text if re.fullmatch(r"[^\W\d_]+(?:'[^\W\d_]+)?", text) and len(text) <= 30 else None
+
+
+def length_of_time(text: str) -> float | None:
+    """A duration; the "four" of "set a timer four five minutes" was a "for"."""
+    return durations.duration(text) or durations.duration(text.removeprefix("four "))
 
 
 def small_number(text: str) -> int | None:
@@ -106,7 +116,7 @@ def parse_now(text: str) -> str | None:
 SLOTS: dict[str, Slot] = {
     "number": Slot(SPOKEN_NUMBERS, numbers.number, words_pattern([*numbers.VOCABULARY])),
     "count": Slot(SPOKEN_NUMBERS[:20], small_number, words_pattern([*numbers.VOCABULARY])),
-    "duration": Slot(SPOKEN_DURATIONS, durations.duration, words_pattern([*durations.VOCABULARY])),
+    "duration": Slot(SPOKEN_DURATIONS, length_of_time, words_pattern([*durations.VOCABULARY])),
     "short": Slot(
         ("one minute", "two minutes", "three minutes", "five minute", "ten minute", "fifteen minute", "twenty minute",
          "thirty minute", "one hour", "thirty second", "ninety second", "half hour"),
@@ -179,7 +189,7 @@ SLOTS: dict[str, Slot] = {
          "number forty two", "the yellow one"),
         plain_text,
     ),
-    "town": Slot(("london", "paris", "new york", "boston", "chicago", "berlin", "rome", "dublin", "madrid"), plain_text),
+    "town": Slot(split("london,paris,new york,boston,chicago,berlin,rome,dublin,madrid,seattle"), plain_text),
     "note": Slot(
         ("the meeting is at three", "i parked on level two", "i like coffee", "the door code is four five six",
          "i need to buy milk", "the plumber comes on tuesday", "i am allergic to nuts"),

@@ -2,8 +2,8 @@
 
     set (a|the) timer [of|for] {duration}
 
-`[x]` may be absent, `(x|y)` is one of several, `{slot}` or `{slot:key}` is filled by a Slot, `<name>` stands for a piece
-of NAMED. Templates match whole sentences, as `plain.clean` leaves them.
+`[x]` may be absent, `(x|y)` is one of several, `{slot}` or `{slot:key}` is filled by a Slot, `<name>` stands for a
+piece of NAMED. Templates match whole sentences, as `plain.clean` leaves them.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class Node(NamedTuple):
     parts: tuple[Node, ...] = ()
 
 
+EMPTY = Node("sequence")
 TOKEN = re.compile(r"[\[\]()|]|\{[^}]*\}|<[^>]*>|[^\s\[\]()|{}<>]+")
 
 
@@ -76,7 +77,9 @@ class Template:
             slot, _, key = node.text.partition(":")
             self.holes[key or slot] = self.slots[slot]
             return f" (?P<{key or slot}>{self.slots[slot].pattern})"
-        inner = [self.pattern(part) for part in node.parts]
+        # What may be absent is taken when it is there: else "capital of spain" would ask for "of spain".
+        parts = node.parts[::-1] if node.kind == "choice" and node.parts[0] == EMPTY else node.parts
+        inner = [self.pattern(part) for part in parts]
         return "".join(inner) if node.kind == "sequence" else f"(?:{'|'.join(inner)})"
 
     def match(self, text: str) -> dict[str, Any] | None:
@@ -134,23 +137,23 @@ class Template:
 
 
 def parse_choice(tokens: list[str], at: int) -> tuple[Node, int]:
-    """The alternatives from token *at* up to a closing bracket or the end, and where that is."""
+    """The alternatives from piece *at* up to a closing bracket or the end, and where that is."""
     options: list[Node] = []
     parts: list[Node] = []
     while at < len(tokens) and tokens[at] not in ")]":
-        token = tokens[at]
-        if token in "([":
+        piece = tokens[at]
+        if piece in "([":
             inner, at = parse_choice(tokens, at + 1)
             if at == len(tokens):
                 raise ValueError("a bracket of a template is not closed")
-            parts.append(inner if token == "(" else Node("choice", parts=(Node("sequence"), inner)))
-        elif token == "|":
+            parts.append(inner if piece == "(" else Node("choice", parts=(EMPTY, inner)))
+        elif piece == "|":
             options.append(Node("sequence", parts=tuple(parts)))
             parts = []
-        elif token[0] == "{":
-            parts.append(Node("hole", token[1:-1]))
+        elif piece[0] == "{":
+            parts.append(Node("hole", piece[1:-1]))
         else:
-            parts.append(Node("word", token))
+            parts.append(Node("word", piece))
         at += 1
     options.append(Node("sequence", parts=tuple(parts)))
     return Node("choice", parts=tuple(options)), at

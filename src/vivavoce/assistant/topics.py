@@ -79,7 +79,7 @@ FACTS: dict[str, tuple[str, ...]] = {
 ALSO_CALLED = {
     "space": "the space planets planet stars star moon the_moon sun the_sun astronomy universe the_universe mars venus"
     " jupiter saturn outer_space the_planets the_stars the_solar_system earth the_earth",
-    "animals": "animal nature wildlife pets dogs dog cats cat birds bird elephants bees octopus octopuses whales giraffes",
+    "animals": "animal nature wildlife pets dogs dog cats cat birds bird elephants bees octopus whales giraffes",
     "history": "the_past rome the_romans ancient_history the_middle_ages egypt",
     "science": "physics chemistry water lightning weather",
     "food": "cooking fruit fruits vegetables chocolate honey apples bananas",
@@ -94,18 +94,24 @@ SUBJECTS: dict[str, str] = {subject: subject for subject in FACTS} | {
 """What a subject may be called, and its name in FACTS."""
 
 STORIES = (
-    "Once there was an old lighthouse keeper named Martha. Every evening she lit the lamp, and every evening a small gull"
-    " sat beside her. One night the lamp went out, and a ship was near the rocks. Martha could not find the matches. Then"
-    " the gull flew to the bell and pulled its rope, again and again. The ship heard the bell and turned away. From then"
-    " on, there were two keepers of the light.",
-    "A young fox wanted to catch the moon. He saw it in the pond, and jumped, and got very wet. He saw it in a bucket, and"
-    " ran home with it, but at home it was gone. An owl had watched him. Look up, she said. So the fox lay down in the"
-    " grass and looked. The moon was round and bright above him. You can't carry it, said the owl, but it goes wherever"
-    " you go.",
-    "In a quiet town there lived a clock maker named Leo. All his clocks were right but one, and that one was always five"
-    " minutes late. People laughed at it. One winter morning the bridge broke, just as the bus was due. The driver had set"
-    " his watch by the slow clock, and so he was not there yet. Nobody was hurt. Leo never repaired that clock. He wrote"
-    " beneath it, sometimes late is right on time.",
+    (
+        "Once there was an old lighthouse keeper named Martha. Every evening she lit the lamp, and every evening"
+        " a small gull sat beside her. One night the lamp went out, and a ship was near the rocks. Martha could"
+        " not find the matches. Then the gull flew to the bell and pulled its rope, again and again. The ship"
+        " heard the bell and turned away. From then on, there were two keepers of the light."
+    ),
+    (
+        "A young fox wanted to catch the moon. He saw it in the pond, and jumped, and got very wet. He saw it in"
+        " a bucket, and ran home with it, but at home it was gone. An owl had watched him. Look up, she said. So"
+        " the fox lay down in the grass and looked. The moon was round and bright above him. You can't carry it,"
+        " said the owl, but it goes wherever you go."
+    ),
+    (
+        "In a quiet town there lived a clock maker named Leo. All his clocks were right but one, and that one was"
+        " always five minutes late. People laughed at it. One winter morning the bridge broke, just as the bus was"
+        " due. The driver had set his watch by the slow clock, and so he was not there yet. Nobody was hurt. Leo"
+        " never repaired that clock. He wrote beneath it, sometimes late is right on time."
+    ),
 )
 
 JOKES = (

@@ -88,13 +88,13 @@ def read_table() -> dict[str, Unit]:
     for line in TABLE.strip().splitlines():
         kind, one, many, factor, names = (field.strip() for field in line.split("|"))
         unit = Unit(one, many, kind, Fraction(factor))
-        units |= dict.fromkeys([one, many, *(name.replace("_", " ") for name in names.split())], unit)
+        units |= dict.fromkeys([one, many, *(other.replace("_", " ") for other in names.split())], unit)
     celsius = Unit("degree Celsius", "degrees Celsius", "temperature", Fraction(1))
     fahrenheit = Unit("degree Fahrenheit", "degrees Fahrenheit", "temperature", Fraction(5, 9), Fraction(-160, 9))
     kelvin = Unit("kelvin", "kelvins", "temperature", Fraction(1), Fraction(-27315, 100))
     units |= dict.fromkeys(["kelvin", "kelvins", "degrees kelvin"], kelvin)
-    for unit, names in ((celsius, ("celsius", "centigrade", "c")), (fahrenheit, ("fahrenheit", "f"))):
-        units |= dict.fromkeys([f"{degrees}{name}" for name in names for degrees in ("", "degree ", "degrees ")], unit)
+    for unit, called in ((celsius, ("celsius", "centigrade", "c")), (fahrenheit, ("fahrenheit", "f"))):
+        units |= dict.fromkeys([f"{degrees}{name}" for name in called for degrees in ("", "degree ", "degrees ")], unit)
     return units
 
 

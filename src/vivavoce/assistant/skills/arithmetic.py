@@ -24,7 +24,7 @@ class Arithmetic(Skill):
                 continue
             except CannotCalculate as reason:
                 return Answer(str(reason))
-            digits, exact = numbers.numeral(value)
+            digits, exact = numbers.numeral(value, places_for(value))
             return Answer(f"That is {'' if exact else 'about '}{digits}.")
         return None
 
@@ -32,6 +32,13 @@ class Arithmetic(Skill):
         for intent in self.intents:
             for template in intent.spoken:
                 yield from template.samples(limit * 3)
+
+
+def places_for(value: Fraction) -> int:
+    """Decimals worth hearing; a short decimal is said in full."""
+    if (value * 10**6).denominator == 1:
+        return 6
+    return 2 if abs(value) >= 100 else 3 if abs(value) >= 1 else 4
 
 
 def previous_result(turn: Turn) -> Fraction | None:
@@ -45,18 +52,15 @@ skill = Arithmetic("arithmetic")
 
 
 @skill.on(
-    "(what is|what's|how much is|calculate) {number:a} (plus|minus|times|divided by|multiplied by) {number:b}",
-    "{number:a} (plus|minus|times|divided by) {number:b}",
-    "(what is|what's|how much is) {number:a} percent of {number:b}",
-    "what is {number:a} (squared|cubed)",
-    "what is the square root of {number:a}",
-    "what is half of {number:a}",
-    "what is {number:a} to the power of {count:b}",
-    "(add|multiply) {number:a} (and) {number:b}",
-    "subtract {number:a} from {number:b}",
-    "divide {number:a} by {number:b}",
-    "multiply {number:a} by {number:b}",
-    "what is the (sum|product) of {count:a} and {count:b}",
+    """
+    (what is|what's|how much is|calculate) {number:a} (plus|minus|times|divided by|multiplied by) {number:b};
+    {number:a} (plus|minus|times|divided by) {number:b};
+    (what is|what's|how much is) {number:a} percent of {number:b}; what is {number:a} (squared|cubed);
+    what is the square root of {number:a}; what is half of {number:a}; what is {number:a} to the power of {count:b};
+    (add|multiply) {number:a} (and) {number:b}; subtract {number:a} from {number:b};
+    divide {number:a} by {number:b}; multiply {number:a} by {number:b};
+    what is the (sum|product) of {count:a} and {count:b}
+    """,
 )
-def by_grammar(turn: Turn, **numbers: object) -> None:
+def by_grammar() -> None:
     """Never reached: Arithmetic answers by its grammar."""

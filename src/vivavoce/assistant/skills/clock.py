@@ -13,25 +13,20 @@ skill = Skill("clock")
 
 
 @skill.on(
-    "what time is it",
-    "what time is it (now|right now|here|please)",
-    "<whats> the [current] time [now]",
-    "(can|could) you tell me [what] the time [is]",
-    "do you (know|have) [what] the time [is]",
-    "what is the time [right now|please]",
-    "tell me what time it is",
-    "time please",
-    "what time do you have",
-    also=("time", "the time", "current time", "what time it is", "what the time is", "time [it] is it", "what time"),
+    """
+    what time is it; what time is it (now|right now|here|please); <whats> the [current] time [now];
+    (can|could) you tell me [what] the time [is]; do you (know|have) [what] the time [is];
+    what is the time [right now|please]; tell me what time it is; time please; what time do you have
+    """,
+    also="time; the time; current time; what time it is; what the time is; time [it] is it; what time",
 )
 def tell_time(turn: Turn) -> str:
     return f"It is {dates.spoken_time(turn.now)}."
 
 
 @skill.on(
-    "what time is it [right] [now] in {city}",
-    "<whats> the time in {city}",
-    also=("[the] time in {city}", "what is the [current|local] time (in|for) {city}", "what time it is in {city}"),
+    "what time is it [right] [now] in {city}; <whats> the time in {city}",
+    also="[the] time in {city}; what is the [current|local] time (in|for) {city}; what time it is in {city}",
 )
 def time_elsewhere(turn: Turn, city: str) -> str:
     name = ZONES.get(city.lower())
@@ -42,49 +37,46 @@ def time_elsewhere(turn: Turn, city: str) -> str:
     if there is None:
         return f"I don't know the time in {city}. Here it is {dates.spoken_time(turn.now)}."
     offset = (there.date() - turn.now.date()).days
-    which = {1: " tomorrow", -1: " yesterday"}.get(offset, "")
-    return f"It is {dates.spoken_time(there)}{which} in {city.title()}."
+    which = {1: ", already tomorrow", -1: ", still yesterday"}.get(offset, "")
+    return f"In {city.title()} it is {dates.spoken_time(there)}{which}."
 
 
 @skill.on(
-    "what day is it [today]",
-    "what day is today",
-    "what day of the week is it [today]",
-    "<whats> (today's date|the date|the date today|the day today|today's day)",
-    "what is today",
-    "what date is it [today]",
-    "what is the date [today|please]",
-    "do you know what day it is",
-    "date please",
-    also=(
-        "[the] (date|day)",
-        "today's date",
-        "what (day|date) it is",
-        "what date is today",
-        "what day is this",
-        "today",
-    ),
+    """
+    what day is it [today]; what day is today; what day of the week is it [today];
+    <whats> (today's date|the date|the date today|the day today|today's day); what is today;
+    what date is it [today]; what is the date [today|please]; do you know what day it is; date please
+    """,
+    also="[the] (date|day); today's date; what (day|date) it is; what date is today; what day is this; today",
 )
 def tell_date(turn: Turn) -> str:
     return f"Today is {dates.spoken_day(turn.now.date())}."
 
 
-@skill.on("what month is it", "which month is it", "what month are we in", "what is the [current] month")
+@skill.on(
+    "what month is it; which month is it; what month are we in; what is the [current] month",
+)
 def tell_month(turn: Turn) -> str:
     return f"It is {dates.MONTHS[turn.now.month - 1].title()}."
 
 
-@skill.on("what year is it", "which year is it", "what year are we in", "what is the [current] year")
+@skill.on(
+    "what year is it; which year is it; what year are we in; what is the [current] year",
+)
 def tell_year(turn: Turn) -> str:
     return f"It is {turn.now.year}."
 
 
-@skill.on("what week is it", "what week of the year is it", "which week is it")
+@skill.on(
+    "what week is it; what week of the year is it; which week is it",
+)
 def tell_week(turn: Turn) -> str:
     return f"It is week {turn.now.isocalendar().week} of {turn.now.isocalendar().year}."
 
 
-@skill.on("what season is it", "which season is it")
+@skill.on(
+    "what season is it; which season is it",
+)
 def tell_season(turn: Turn) -> str:
     season = ("winter", "spring", "summer", "autumn")[turn.now.month % 12 // 3]
     other = {"winter": "summer", "summer": "winter", "spring": "autumn", "autumn": "spring"}[season]
@@ -92,10 +84,11 @@ def tell_season(turn: Turn) -> str:
 
 
 @skill.on(
-    "how many days [are there] [left] (until|till|to|before) {date}",
-    "how long [is it] (until|till|to) {date}",
-    "how many days is it until {date}",
-    also=("days until {date}", "how far (away is|off is|is) {date}", "how many (sleeps|weeks) until {date}"),
+    """
+    how many days [are there] [left] (until|till|to|before) {date}; how long [is it] (until|till|to) {date};
+    how many days is it until {date}
+    """,
+    also="days until {date}; how far (away is|off is|is) {date}; how many (sleeps|weeks) until {date}",
 )
 def days_until(turn: Turn, date: str) -> str | None:
     found = dates.day(date, turn.now.date())
@@ -112,7 +105,8 @@ def days_until(turn: Turn, date: str) -> str | None:
 
 
 @skill.on(
-    "how many days (since|ago was) {past_date}", "how long ago was {past_date}", also=("how long since {past_date}",)
+    "how many days (since|ago was) {past_date}; how long ago was {past_date}",
+    also="how long since {past_date}",
 )
 def days_since(turn: Turn, past_date: str) -> str | None:
     found = dates.day(past_date, turn.now.date())
@@ -129,14 +123,12 @@ def days_since(turn: Turn, past_date: str) -> str | None:
 
 
 @skill.on(
-    "what day (is|will be) {date}",
-    "what day of the week is {date}",
-    "what day was {past_date:date}",
-    "what day of the week was {past_date:date}",
-    "(when is|when's) {date}",
-    "what (is the date|date is it) {date}",
-    "what date is {date}",
-    also=("what day (does|did|will) {date} (fall|be) [on]", "<whats> the (date|day) [of|on] {date}", "when was {date}"),
+    """
+    what day (is|will be) {date}; what day of the week is {date}; what day was {past_date:date};
+    what day of the week was {past_date:date}; (when is|when's) {date}; what (is the date|date is it) {date};
+    what date is {date}
+    """,
+    also="what day (does|did|will) {date} (fall|be) [on]; <whats> the (date|day) [of|on] {date}; when was {date}",
 )
 def which_day(turn: Turn, date: str) -> str | None:
     found = dates.day(date, turn.now.date())
@@ -146,13 +138,17 @@ def which_day(turn: Turn, date: str) -> str | None:
     verb = "was" if past else "is"
     if found.called == "today":
         return tell_date(turn)
+    if found.dated:
+        weekday = dates.WEEKDAYS[found.date.weekday()].title()
+        return f"{capital(found.called)} {found.date.year} {verb} a {weekday}."
     return (
         f"{capital(found.called)} {verb} {'' if named_weekday(found.called) else 'on '}{dates.spoken_day(found.date)}."
     )
 
 
 @skill.on(
-    "how many days (are|are there) in {month}", "how many days does {month} have", also=("how many days has {month}",)
+    "how many days (are|are there) in {month}; how many days does {month} have",
+    also="how many days has {month}",
 )
 def days_in_month(turn: Turn, month: int) -> str:
     name = dates.MONTHS[month - 1].title()
@@ -160,7 +156,9 @@ def days_in_month(turn: Turn, month: int) -> str:
     return f"{name} has {days} days{' this year' if month == 2 else ''}."
 
 
-@skill.on("is (it|this) a leap year", "is this year a leap year", "when is the next leap year")
+@skill.on(
+    "is (it|this) a leap year; is this year a leap year; when is the next leap year",
+)
 def leap_year(turn: Turn) -> str:
     year = turn.now.year
     following = next(later for later in range(year + 1, year + 9) if isleap(later))
@@ -168,7 +166,9 @@ def leap_year(turn: Turn) -> str:
     return f"This year {verdict} a leap year. The next one is {following}."
 
 
-@skill.on("how many (days|weeks) are left (in|of) (the|this) year")
+@skill.on(
+    "how many (days|weeks) are left (in|of) (the|this) year",
+)
 def days_left(turn: Turn) -> Answer:
     left = (turn.now.date().replace(month=12, day=31) - turn.now.date()).days
     return Answer(f"There are {left} days left this year, which is about {round(left / 7)} weeks.")

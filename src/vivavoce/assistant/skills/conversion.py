@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from vivavoce.assistant import numbers
 from vivavoce.assistant.plain import clean
-from vivavoce.assistant.skill import Skill, Turn
+from vivavoce.assistant.skill import Skill
 from vivavoce.assistant.units import Unit, convert
 
 
@@ -27,21 +27,23 @@ skill = Conversion("conversion")
 
 
 @skill.on(
-    "(what is|what's|convert|how much is) {number} {unit} (in|to) {unit:target}",
-    "how many {unit:target} (is|are|are in|are there in) {number} {unit}",
-    "convert {number} {unit} into {unit:target}",
-    "{number} {unit} (in|to) {unit:target}",
-    also=(
-        "(what|how much|how many|how far|how long|how heavy|how hot|how warm|how cold|turn|change) [is|are] {number}"
-        " {unit} (in|to|into|as|equal to) {unit:target}",
-        "how many {unit:target} (make|make up|equal|in|do i get for) {number} {unit}",
-        "{number} {unit} (is|are|equals|equal) how many {unit:target}",
-        "(what is|convert) {number} {unit} (converted to|expressed in|for) {unit:target}",
-    ),
+    """
+    (what is|what's|convert|how much is) {number} {unit} (in|to) {unit:target};
+    how many {unit:target} (is|are|are in|are there in) {number} {unit}; convert {number} {unit} into {unit:target};
+    {number} {unit} (in|to) {unit:target}
+    """,
+    also="""
+    (what|how much|how many|how far|how long|how heavy|how hot|how warm|how cold|turn|change) [is|are] {number}
+      {unit} (in|to|into|as|equal to) {unit:target};
+    how many {unit:target} (make|make up|equal|in|do i get for) {number} {unit};
+    {number} {unit} (is|are|equals|equal) how many {unit:target};
+    (what is|convert) {number} {unit} (converted to|expressed in|for) {unit:target}
+    """,
 )
-def amount(turn: Turn, number: Fraction, unit: Unit, target: Unit) -> str:
+def amount(number: Fraction, unit: Unit, target: Unit) -> str:
     if unit.measures != target.measures:
-        return f"{sentence(unit.many)} measure {unit.measures} and {target.many} measure {target.measures}, so I can't convert them."
+        kinds = f"{sentence(unit.many)} measure {unit.measures}, but {target.many} measure {target.measures}"
+        return f"{kinds}, so I can't convert them."
     if abs(number) > 10**15:
         return "That number is too large for me."
     if unit.measures != "temperature" and number < 0:
@@ -50,19 +52,22 @@ def amount(turn: Turn, number: Fraction, unit: Unit, target: Unit) -> str:
     if unit.measures == "temperature" and convert(number, unit, ABSOLUTE) < 0:
         return "That is below absolute zero, and nothing can be so cold."
     given, _ = numbers.numeral(number)
-    result, exact = numbers.numeral(value, places_for(value))
+    result, exact = numbers.numeral(value, 1 if unit.measures == "temperature" else places_for(value))
     return f"{given} {called(unit, number)} {'is' if exact else 'is about'} {result} {called(target, value)}."
 
 
 @skill.on(
     "how many {unit:target} (are in|are there in|in|is) (a|an|one) {one_unit:unit}",
-    also=("(what is|convert) (a|an|one) {one_unit:unit} (in|to|into) {unit:target}", "(a|an|one) {one_unit:unit} in {unit:target}",
-          "how many {unit:target} (to|make|make up) (a|an|one|the) {one_unit:unit}",
-          "how many {unit:target} does (a|an|one) {one_unit:unit} have", "how (long|much|heavy) is (a|an|one) {one_unit:unit}"
-          " in {unit:target}"),
-)  # fmt: skip
-def one(turn: Turn, unit: Unit, target: Unit) -> str:
-    return amount(turn, Fraction(1), unit, target)
+    also="""
+    (what is|convert) (a|an|one) {one_unit:unit} (in|to|into) {unit:target};
+    (a|an|one) {one_unit:unit} in {unit:target};
+    how many {unit:target} (to|make|make up) (a|an|one|the) {one_unit:unit};
+    how many {unit:target} does (a|an|one) {one_unit:unit} have;
+    how (long|much|heavy) is (a|an|one) {one_unit:unit} in {unit:target}
+    """,
+)
+def one(unit: Unit, target: Unit) -> str:
+    return amount(Fraction(1), unit, target)
 
 
 ABSOLUTE = Unit("kelvin", "kelvins", "temperature", Fraction(1), Fraction(-27315, 100))

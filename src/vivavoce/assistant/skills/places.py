@@ -5,23 +5,25 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from vivavoce.assistant.geography import BY_CAPITAL, PLACES, Place, key
-from vivavoce.assistant.skill import Skill, Turn
+from vivavoce.assistant.skill import Skill
 
 skill = Skill("places")
 
 
 @skill.on(
-    "(what is|what's) the capital of {country}",
-    "the capital of {country}",
-    "tell me the capital of {country}",
-    "(what is|what's) the capital city of {country}",
-    "do you know the capital of {country}",
-    "which city is the capital of {country}",
-    also=("[the] (capital|capitol) [city] [of|in|off] {country}", "(what is|what) [the] (capital|capitol) [city] (of|in|off) {country}",
-          "(what|which) city is the capital (of|in) {country}", "what the (capital|capitol) of {country} is",
-          "what is {country} capital", "{country} capital", "name the capital of {country}"),
-)  # fmt: skip
-def capital(turn: Turn, country: str) -> str | None:
+    """
+    (what is|what's) the capital of {country}; the capital of {country}; tell me the capital of {country};
+    (what is|what's) the capital city of {country}; do you know the capital of {country};
+    which city is the capital of {country}
+    """,
+    also="""
+    [the] (capital|capitol) [city] [of|in|off] {country};
+    (what is|what) [the] (capital|capitol) [city] (of|in|off) {country};
+    (what|which) city is the capital (of|in) {country}; what the (capital|capitol) of {country} is;
+    what is {country} capital; {country} capital; name the capital of {country}
+    """,
+)
+def capital(country: str) -> str | None:
     if len(country) > 60 or key(country) in ("", "it", "that", "a", "country", "my country"):
         return None
     place = find(country)
@@ -32,14 +34,17 @@ def capital(turn: Turn, country: str) -> str | None:
 
 
 @skill.on(
-    "{capital:city} is the capital of (which|what) country",
-    "which country has the capital {capital:city}",
-    "what country is {capital:city} the capital of",
-    also=("(what|which) (country|state) is {city} the capital of", "what is {city} the capital of",
-          "of (what|which) country is {city} the capital", "(whose|which country's) capital is {city}",
-          "{city} is the capital of what"),
-)  # fmt: skip
-def country_of(turn: Turn, city: str) -> str:
+    """
+    {capital:city} is the capital of (which|what) country; which country has the capital {capital:city};
+    what country is {capital:city} the capital of
+    """,
+    also="""
+    (what|which) (country|state) is {city} the capital of; what is {city} the capital of;
+    of (what|which) country is {city} the capital; (whose|which country's) capital is {city};
+    {city} is the capital of what
+    """,
+)
+def country_of(city: str) -> str:
     places = BY_CAPITAL.get(key(city))
     if not places:
         return f"I don't think that {city} is a capital."
@@ -47,8 +52,10 @@ def country_of(turn: Turn, city: str) -> str:
     return f"{places[0].capital.removesuffix('.')} is the capital of {names}."
 
 
-@skill.on("is {capital:city} the capital of {country}")
-def is_it(turn: Turn, city: str, country: str) -> str | None:
+@skill.on(
+    "is {capital:city} the capital of {country}",
+)
+def is_it(city: str, country: str) -> str | None:
     place = find(country)
     if place is None:
         return None

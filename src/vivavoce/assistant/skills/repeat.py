@@ -12,13 +12,17 @@ ECHO_LIMIT = 200
 
 
 @skill.on(
-    "repeat [that|it]", "repeat that please", "say that again", "say it again", "what did you say", "can you repeat that",
-    "could you repeat that please", "come again", "pardon", "pardon me", "once more", "one more time", "again please",
-    "sorry what did you say", "i did not hear you", "i didn't hear that", "i did not understand",
-    also=("say again", "what was that", "repeat [what you said|yourself|the last (thing|answer)|please]", "sorry what",
-          "excuse me", "what", "say that (once more|one more time|slowly)", "i did not (catch|get|understand) (that|you|it)",
-          "what you said", "i could not hear (you|that)", "again", "huh", "sorry", "tell me [that] again"),
-)  # fmt: skip
+    """
+    repeat [that|it]; repeat that please; say that again; say it again; what did you say; can you repeat that;
+    could you repeat that please; come again; pardon; pardon me; once more; one more time; again please;
+    sorry what did you say; i did not hear you; i didn't hear that; i did not understand
+    """,
+    also="""
+    say again; what was that; repeat [what you said|yourself|the last (thing|answer)|please]; sorry what; excuse me;
+    what; say that (once more|one more time|slowly); i did not (catch|get|understand) (that|you|it); what you said;
+    i could not hear (you|that); again; huh; sorry; tell me [that] again
+    """,
+)
 def repeat(turn: Turn) -> str:
     """The last answer again; the answer to a request to repeat is that answer too, so it can be asked for twice."""
     for said in reversed(turn.history):
@@ -27,49 +31,49 @@ def repeat(turn: Turn) -> str:
     return "I haven't said anything yet."
 
 
-@skill.on("(repeat|say) after me {text}", "(please|can you) say {text}", also=("say {text}", "repeat {text}"))
-def echo(turn: Turn, text: str) -> str | None:
+@skill.on(
+    "(repeat|say) after me {text}; (please|can you) say {text}",
+    also="say {text}; repeat {text}",
+)
+def echo(text: str) -> str | None:
     if len(text) > ECHO_LIMIT or text.lower() in ("something", "anything", "nothing", "that", "it"):
         return None
     return f"{text[:1].upper()}{text[1:]}{'' if text[-1] in '.!?' else '.'}"
 
 
 @skill.on(
-    "continue", "go on", "keep going", "please continue", "carry on", "continue the story", "go on with the story",
-    "finish the story", "what happened next", "and then", "tell me the rest", "continue please",
-    also=("(continue|go on|keep going|carry on) [with] [that|it|reading|talking|telling|the story|from there]", "go ahead",
-          "[and] then what [happened]", "what happens next", "what is next", "resume", "where were we", "keep talking",
-          "(finish|resume) (it|that|what you were saying|your sentence)"),
-)  # fmt: skip
+    """
+    continue; go on; keep going; please continue; carry on; continue the story; go on with the story;
+    finish the story; what happened next; and then; tell me the rest; continue please
+    """,
+    also="""
+    (continue|go on|keep going|carry on) [with] [that|it|reading|talking|telling|the story|from there]; go ahead;
+    [and] then what [happened]; what happens next; what is next; resume; where were we; keep talking;
+    (finish|resume) (it|that|what you were saying|your sentence)
+    """,
+)
 def go_on(turn: Turn) -> str:
     """The part of an interrupted text that was not heard."""
     answers = [said for said in turn.history if said.by == "assistant"]
     for said in reversed(answers[-4:]):
-        if not said.interrupted:
-            if whole_text(said.text) is not None:
-                break  # that one was told to its end
-            continue
-        text = whole_text(said.text)
-        if text is None:
-            break
-        rest = text[text.index(heard_end(said.text)) + len(heard_end(said.text)) :].lstrip(" ,.;:!?")
-        return f"{rest[:1].upper()}{rest[1:]}" if rest else "That was the end of it."
+        found = place(said.text)
+        if found and said.interrupted:
+            text, end = found
+            rest = text[end:].lstrip(" ,.;:!?")
+            return f"{rest[:1].upper()}{rest[1:]}" if rest else "That was the end of it."
+        if found or said.interrupted:
+            break  # told to its end, or not one of the texts that can be gone on with
     return "There is nothing for me to continue."
 
 
-def heard_end(heard: str) -> str:
-    """The words that were heard, without the mark of the cut."""
-    return squeezed(heard.replace("…", " "))
+def place(heard: str) -> tuple[str, int] | None:
+    """The story, fact or joke that holds *heard*, and where in it that ends.
 
-
-def whole_text(heard: str) -> str | None:
-    """The story, fact or joke that holds what was heard, wherever it began."""
-    words = heard_end(heard)
-    if len(words) < 8:
-        starts = [text for text in (*STORIES, *EVERY_FACT, *JOKES) if words and text.startswith(words)]
-        return starts[0] if len(starts) == 1 else None
-    # A continuation begins with a capital that the text may not have there.
-    for text in (*STORIES, *EVERY_FACT, *JOKES):
-        if words in text:
-            return text
+    It need not be the beginning: an interrupted continuation begins anywhere, with a capital the text lacks there.
+    """
+    words = squeezed(heard).lower()
+    for text in (*STORIES, *EVERY_FACT, *JOKES) if words else ():
+        at = text.lower().find(words)
+        if at == 0 or (at > 0 and len(words) >= 8):
+            return text, at + len(words)
     return None

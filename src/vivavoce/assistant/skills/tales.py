@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from itertools import zip_longest
 
 from vivavoce.assistant.skill import Said, Skill, Turn
 from vivavoce.assistant.topics import FACTS, JOKES, STORIES, SUBJECTS
 
 skill = Skill("tales")
 
-EVERY_FACT = tuple(
-    fact for facts in zip(*(told[:5] for told in FACTS.values()), strict=True) for fact in facts
-) + tuple(fact for told in FACTS.values() for fact in told[5:])
+EVERY_FACT: tuple[str, ...] = tuple(fact for row in zip_longest(*FACTS.values()) for fact in row if fact)
 """One of each subject first, then the next of each."""
+
+
+LOOK_BACK = 200
+"""Messages of the conversation that are searched for what was told before."""
 
 
 def told_at(history: Sequence[Said], text: str) -> int:
     """The index of the last message that told *text*, or began to; -1 for none."""
-    for at in range(len(history) - 1, -1, -1):
-        said = history[at]
-        start = squeezed(said.text)
-        if (
-            said.by == "assistant"
-            and start
-            and (squeezed(text) in start or (said.interrupted and squeezed(text).startswith(start)))
-        ):
-            return at
+    whole = squeezed(text)
+    for at, said in reversed(list(enumerate(history))[-LOOK_BACK:]):
+        if said.by == "assistant":
+            heard = squeezed(said.text)
+            if whole in heard or (said.interrupted and heard and whole.startswith(heard)):
+                return at
     return -1
 
 
+@lru_cache(maxsize=1024)
 def squeezed(text: str) -> str:
+    """*text* with single spaces and without a mark at its end."""
     return " ".join(text.split()).rstrip("….")
 
 
@@ -39,71 +42,81 @@ def next_of(turn: Turn, texts: Sequence[str]) -> str:
 
 
 @skill.on(
-    "tell me a [fun|interesting|random|cool] fact",
-    "(give me|do you know|say) a [fun] fact",
-    "(tell me something interesting|tell me something|surprise me|teach me something)",
-    "tell me another [fun] fact",
-    also=("[a|another|one more] [fun|random|interesting] fact", "(fun|random) facts", "facts", "something interesting",
-          "tell me [some] (facts|fun facts|trivia)", "did you know", "i am bored tell me something"),
-)  # fmt: skip
+    """
+    tell me a [fun|interesting|random|cool] fact; (give me|do you know|say) a [fun] fact;
+    (tell me something interesting|tell me something|surprise me|teach me something); tell me another [fun] fact
+    """,
+    also="""
+    [a|another|one more] [fun|random|interesting] fact; (fun|random) facts; facts; something interesting;
+    tell me [some] (facts|fun facts|trivia); did you know; i am bored tell me something
+    """,
+)
 def any_fact(turn: Turn) -> str:
     return next_of(turn, EVERY_FACT)
 
 
 @skill.on(
-    "tell me a [fun|interesting] fact about [the] {subject}",
-    "(do you know|give me) a [fun] fact about {subject}",
-    "tell me (something|something interesting|another fact|one more fact) about {subject}",
-    "what do you know about {subject}",
-    also=("[a|another|one more] [fun|random|interesting] (fact|facts) about {subject}", "tell me [more|some facts|facts] about {subject}",
-          "do you know (anything|something|any facts) about {subject}", "(fun|some) facts about {subject}", "about {subject}",
-          "something about {subject}", "(talk|speak) [to me] about {subject}", "teach me [something] about {subject}"),
-)  # fmt: skip
+    """
+    tell me a [fun|interesting] fact about [the] {subject}; (do you know|give me) a [fun] fact about {subject};
+    tell me (something|something interesting|another fact|one more fact) about {subject};
+    what do you know about {subject}
+    """,
+    also="""
+    [a|another|one more] [fun|random|interesting] (fact|facts) about {subject};
+    tell me [more|some facts|facts] about {subject}; do you know (anything|something|any facts) about {subject};
+    (fun|some) facts about {subject}; about {subject}; something about {subject};
+    (talk|speak) [to me] about {subject}; teach me [something] about {subject}
+    """,
+)
 def fact_about(turn: Turn, subject: str) -> str | None:
     wanted = subject.lower()
     found = SUBJECTS.get(wanted) or SUBJECTS.get(wanted.removeprefix("the ")) or SUBJECTS.get(f"{wanted}s")
     if found:
-        return next_of(turn, FACTS[found])
+        named = [fact for fact in FACTS[found] if wanted.removesuffix("s") in fact.lower()]
+        return next_of(turn, named or FACTS[found])
     if len(subject) > 60 or wanted.split()[0] in ("me", "my", "you", "your", "yourself", "myself"):
         return None
     return f"I have no facts about {subject}. I know some about space, animals, history, food, or the sea."
 
 
 @skill.on(
-    "tell me a [short|little|bedtime|nice|good] story",
-    "tell me another [short] story",
-    "(i want to hear|i'd like to hear|let me hear|do you know|read me) a story",
-    "(can|could|would) you tell me a story",
-    "tell us a story",
-    also=("[a|another|one more] [short|bedtime] story", "stories", "tell [me] [a] (long|longer|funny|scary|different|new) story",
-          "tell story", "tell me stories", "hear a story", "tell a story", "tell me [a] story about {rest}", "a story about {rest}"),
-)  # fmt: skip
-def story(turn: Turn, rest: str = "") -> str:
+    """
+    tell me a [short|little|bedtime|nice|good] story; tell me another [short] story;
+    (i want to hear|i'd like to hear|let me hear|do you know|read me) a story;
+    (can|could|would) you tell me a story; tell us a story
+    """,
+    also="""
+    [a|another|one more] [short|bedtime] story; stories;
+    tell [me] [a] (long|longer|funny|scary|different|new) story; tell story; tell me stories; hear a story;
+    tell a story; tell me [a] story about {rest}; a story about {rest}
+    """,
+)
+def story(turn: Turn) -> str:
     return next_of(turn, STORIES)
 
 
 @skill.on(
-    "tell me a [good|funny|short] joke",
-    "tell me another joke",
-    "(do you know|give me|say) [a|another|any] (joke|jokes)",
-    "make me laugh",
-    "say something funny",
-    "(can|could) you tell me a joke",
-    also=("[a|another|one more] [good|funny] joke", "jokes", "tell [me] [some] jokes", "tell joke", "tell a joke",
-          "be funny", "cheer me up", "hear a joke", "tell me something funny", "tell me a joke about {rest}"),
-)  # fmt: skip
-def joke(turn: Turn, rest: str = "") -> str:
+    """
+    tell me a [good|funny|short] joke; tell me another joke; (do you know|give me|say) [a|another|any] (joke|jokes);
+    make me laugh; say something funny; (can|could) you tell me a joke
+    """,
+    also="""
+    [a|another|one more] [good|funny] joke; jokes; tell [me] [some] jokes; tell joke; tell a joke; be funny;
+    cheer me up; hear a joke; tell me something funny; tell me a joke about {rest}
+    """,
+)
+def joke(turn: Turn) -> str:
     return next_of(turn, JOKES)
 
 
 @skill.on(
-    "another one", "tell me another [one]", "one more", "one more please", "more",
-    also=("another", "and another [one]", "give me (another|one more) [one]", "do you (know|have) another [one]", "next"),
-)  # fmt: skip
-def another(turn: Turn) -> str | None:
+    "another one; tell me another [one]; one more; one more please; more",
+    also="another; and another [one]; give me (another|one more) [one]; do you (know|have) another [one]; next",
+)
+def another(turn: Turn) -> str:
     """One more of the kind told last."""
     kinds: list[Sequence[str]] = [STORIES, JOKES, *FACTS.values()]
     latest = max(kinds, key=lambda texts: max(told_at(turn.history, text) for text in texts))
     if max(told_at(turn.history, text) for text in latest) < 0:
-        return None
+        return "Another what? I know stories, jokes, and facts."
     return next_of(turn, latest)

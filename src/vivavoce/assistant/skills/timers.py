@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vivavoce.assistant import dates, durations
+from vivavoce.assistant import dates, durations, numbers
 from vivavoce.assistant.dates import TimeOfDay
 from vivavoce.assistant.person import to_listener
 from vivavoce.assistant.skill import Answer, CancelTimer, SetTimer, Skill, Turn
@@ -29,28 +29,22 @@ def start(turn: Turn, seconds: float, name: str, confirmation: str, announcement
 
 
 @skill.on(
-    "(set|start|make|create) (a|the|my) timer for {duration}",
-    "(set|start) (a|the) {short:duration} timer",
-    "(set|start|give me) timer for {duration}",
-    "timer for {duration}",
-    "(please|could you|can you) set a timer for {duration}",
-    "i need a timer for {duration}",
-    "i want a {short:duration} timer",
-    "(count|countdown) [down] [from|for] {duration}",
-    "wake me [up] in {duration}",
-    "(set|start) an alarm (for|in) {duration} [from now]",
-    "(set|start) another timer for {duration}",
-    also=(
-        "timer {duration}",
-        "[(a|the|another)] {duration} timer [please]",
-        "(set|sat|said|sent|let|put|start|give me|add|run|do|have) [(a|the|of|another|one|up)] (timer|time|timers|time or"
-        "|timber|tamer) [(for|of|four|at|to|in|with)] {duration}",
-        "(set|start|put|give me|add|run|do|have) [(a|the|another|one)] {duration} (timer|time|countdown)",
-        "(alert|tell|notify|ping|warn|remind) me (in|after) {duration}",
-        "set a timer that (rings|goes off) (in|after) {duration}",
-        "(set|start) an alarm {duration} from now",
-        "start counting [down] [from] {duration}",
-    ),
+    """
+    (set|start|make|create) (a|the|my) timer for {duration}; (set|start) (a|the) {short:duration} timer;
+    (set|start|give me) timer for {duration}; timer for {duration};
+    (please|could you|can you) set a timer for {duration}; i need a timer for {duration};
+    i want a {short:duration} timer; (count|countdown) [down] [from|for] {duration}; wake me [up] in {duration};
+    (set|start) an alarm (for|in) {duration} [from now]; (set|start) another timer for {duration}
+    """,
+    also="""
+    timer {duration}; [(a|the|another)] {duration} timer [please];
+    (set|sat|said|sent|let|put|start|give me|add|run|do|have) [(a|the|of|another|one|up)] (timer|time|timers|time
+      or|timber|tamer) [(for|of|four|at|to|in|with)] {duration};
+    (set|start|put|give me|add|run|do|have) [(a|the|another|one)] {duration} (timer|time|countdown);
+    (alert|tell|notify|ping|warn|remind) me (in|after) {duration};
+    set a timer that (rings|goes off) (in|after) {duration}; (set|start) an alarm {duration} from now;
+    start counting [down] [from] {duration}
+    """,
 )
 def set_timer(turn: Turn, duration: float) -> Answer:
     name = durations.adjective(duration)
@@ -58,47 +52,42 @@ def set_timer(turn: Turn, duration: float) -> Answer:
         turn,
         duration,
         name,
-        f"Okay, {durations.spoken(duration)}, starting now.",
+        f"Timer set for {durations.spoken(duration)}.",
         f"Time's up. Your {name} timer is done.",
     )
 
 
 @skill.on(
-    "set a {label} timer for {duration}",
-    "set a timer for {duration} for [the|my] {label}",
-    "set a {short:duration} timer for [the|my] {label}",
-    "set a {short:duration} {label} timer",
-    also=(
-        "(set|start|create|make) (a|the|my|another) {label} timer (for|of) {duration}",
-        "(set|start|create|make) (a|the|my|another) timer (for|of) {duration} (for|called|named|labeled|labelled)"
-        " [(the|my)] {label}",
-        "(set|start|create|make) (a|the|my|another) timer (called|named) {label} for {duration}",
-        "(set|start) (a|the) timer for [(the|my)] {label} for {duration}",
-        "(set|start|create|make) (a|the|my|another) {duration} timer (for|called|named) [(the|my)] {label}",
-        "(set|start|create|make) (a|the|my|another) {duration} {label} timer",
-        "{label} timer for {duration}",
-        "{duration} timer for [(the|my)] {label}",
-    ),
+    """
+    set a {label} timer for {duration}; set a timer for {duration} for [the|my] {label};
+    set a {short:duration} timer for [the|my] {label}; set a {short:duration} {label} timer
+    """,
+    also="""
+    (set|start|create|make) (a|the|my|another) {label} timer (for|of) {duration};
+    (set|start|create|make) (a|the|my|another) timer (for|of) {duration} (for|called|named|labeled|labelled)
+    [(the|my)] {label}; (set|start|create|make) (a|the|my|another) timer (called|named) {label} for {duration};
+    (set|start) (a|the) timer for [(the|my)] {label} for {duration};
+    (set|start|create|make) (a|the|my|another) {duration} timer (for|called|named) [(the|my)] {label};
+    (set|start|create|make) (a|the|my|another) {duration} {label} timer; {label} timer for {duration};
+    {duration} timer for [(the|my)] {label}
+    """,
 )
 def set_named(turn: Turn, label: str, duration: float) -> Answer:
     name = label.lower()
     length = durations.spoken(duration)
     return start(
-        turn, duration, name, f"Okay, {length} for your {name} timer.", f"Time's up. Your {name} timer is done."
+        turn, duration, name, f"{sentence(name)} timer set for {length}.", f"Time's up. Your {name} timer is done."
     )
 
 
 @skill.on(
-    "remind me to {task} in {duration}",
-    "remind me in {duration} to {task}",
-    also=(
-        "(remind|tell|alert) me (in|after) {duration} (to|that|about) {task}",
-        "(remind|tell) me (to|about) {task} (in|after) {duration}",
-        "in {duration} remind me (to|that|about) {task}",
-        "(set|create|make) a reminder (to|for) {task} in {duration}",
-        "(set|create|make) a reminder in {duration} (to|for) {task}",
-        "wake me [up] in {duration} (to|for) {task}",
-    ),
+    "remind me to {task} in {duration}; remind me in {duration} to {task}",
+    also="""
+    (remind|tell|alert) me (in|after) {duration} (to|that|about) {task};
+    (remind|tell) me (to|about) {task} (in|after) {duration}; in {duration} remind me (to|that|about) {task};
+    (set|create|make) a reminder (to|for) {task} in {duration};
+    (set|create|make) a reminder in {duration} (to|for) {task}; wake me [up] in {duration} (to|for) {task}
+    """,
 )
 def remind(turn: Turn, task: str, duration: float) -> Answer:
     heard = to_listener(task)
@@ -112,12 +101,12 @@ def remind(turn: Turn, task: str, duration: float) -> Answer:
 
 
 @skill.on(
-    "set an alarm (for|at) {clock}",
-    "wake me [up] at {clock}",
-    "set my alarm for {clock}",
-    also=("[an] alarm (for|at) {clock}", "(set|start|put) (a|the|an) (alarm|timer) (for|to|at|until) {clock}",
-          "set alarm (for|at) {clock}", "remind me at {clock}"),
-)  # fmt: skip
+    "set an alarm (for|at) {clock}; wake me [up] at {clock}; set my alarm for {clock}",
+    also="""
+    [an] alarm (for|at) {clock}; (set|start|put) (a|the|an) (alarm|timer) (for|to|at|until) {clock};
+    set alarm (for|at) {clock}; remind me at {clock}
+    """,
+)
 def alarm(turn: Turn, clock: TimeOfDay) -> Answer:
     when = dates.next_time(clock, turn.now)
     said = dates.spoken_time(when)
@@ -127,7 +116,10 @@ def alarm(turn: Turn, clock: TimeOfDay) -> Answer:
     )  # fmt: skip
 
 
-@skill.on("remind me to {task} at {clock}", also=("remind me at {clock} to {task}", "at {clock} remind me to {task}"))
+@skill.on(
+    "remind me to {task} at {clock}",
+    also="remind me at {clock} to {task}; at {clock} remind me to {task}",
+)
 def remind_at(turn: Turn, task: str, clock: TimeOfDay) -> Answer:
     when = dates.next_time(clock, turn.now)
     heard = to_listener(task)
@@ -138,44 +130,54 @@ def remind_at(turn: Turn, task: str, clock: TimeOfDay) -> Answer:
 
 
 @skill.on(
-    "(set|start) (a|the|another) timer", "i need a timer", "set an alarm", also=("timer", "(set|start) timer", "alarm")
+    "(set|start) (a|the|another) timer; i need a timer; set an alarm",
+    also="timer; (set|start) timer; alarm",
 )
 def ask_length(turn: Turn) -> Answer:
     return Answer(NO_SESSION if turn.timers is None else HOW_LONG)
 
 
-@skill.on(also=("[(for|make it|about|say)] {duration} [please]",))
+@skill.on(
+    also="[(for|make it|about|say)] {duration} [please]",
+)
 def length_given(turn: Turn, duration: float) -> Answer | None:
     """The answer to our own question."""
     last = next((said.text for said in reversed(turn.history) if said.by == "assistant"), "")
     return set_timer(turn, duration) if last == HOW_LONG else None
 
 
-@skill.on("remind me to {task}", also=("(set|make) a reminder [(to|for) {task}]",))
-def ask_when(turn: Turn, task: str = "") -> Answer:
+@skill.on(
+    "remind me to {task}",
+    also="(set|make) a reminder [(to|for) {task}]",
+)
+def ask_when(turn: Turn) -> Answer:
     return Answer(NO_SESSION if turn.timers is None else "Tell me when. Say, for example, remind me in ten minutes.")
 
 
 @skill.on(
-    "(cancel|stop|delete|clear|remove|turn off|end) (all|all the|all my) (timers|alarms)",
-    "(cancel|stop|delete|clear|turn off|end) (the|my) (timers|alarms)",
-    also=("(cancel|stop|clear) (everything|timers|all|all of them|both|them all|reminders|alarms)", "no more timers"),
+    """
+    (cancel|stop|delete|clear|remove|turn off|end) (all|all the|all my) (timers|alarms);
+    (cancel|stop|delete|clear|turn off|end) (the|my) (timers|alarms)
+    """,
+    also="(cancel|stop|clear) (everything|timers|all|all of them|both|them all|reminders|alarms); no more timers",
 )
 def cancel_all(turn: Turn) -> Answer:
     if not turn.timers:
         return nothing_running(turn)
     count = len(turn.timers)
     return Answer(
-        "Okay, the timer is off." if count == 1 else f"Okay, all {count} timers are off.", (CancelTimer(None),)
+        "Okay, the timer is off." if count == 1 else f"Okay, all {numbers.in_words(count)} timers are off.",
+        (CancelTimer(None),),
     )
 
 
 @skill.on(
-    "(cancel|stop|delete|turn off|end|kill) [the|my|that] (timer|alarm|reminder)",
-    "cancel timer",
-    also=("(cancel|council|counsel|cancels) (the|my|a|that) (timer|time|time or|reminder)", "cancel time", "timer off",
-          "(stop|end|quit|cancel) (counting|ringing|the countdown)", "turn the (timer|alarm) off", "timer (stop|cancel)"),
-)  # fmt: skip
+    "(cancel|stop|delete|turn off|end|kill) [the|my|that] (timer|alarm|reminder); cancel timer",
+    also="""
+    (cancel|council|counsel|cancels) (the|my|a|that) (timer|time|time or|reminder); cancel time; timer off;
+    (stop|end|quit|cancel) (counting|ringing|the countdown); turn the (timer|alarm) off; timer (stop|cancel)
+    """,
+)
 def cancel(turn: Turn) -> Answer:
     """Cancels the only timer; of several, asks which."""
     if not turn.timers:
@@ -186,11 +188,12 @@ def cancel(turn: Turn) -> Answer:
 
 
 @skill.on(
-    "(cancel|stop) (the|my) {short:length} timer",
-    "(cancel|stop) (the|my) {label} (timer|reminder|alarm)",
-    also=("(cancel|stop|delete|clear|remove|turn off|end) [(the|my)] {label} (timer|reminder|alarm)",
-          "(cancel|stop|delete|remove) (the|my) timer (for|called|named) [(the|my)] {label}"),
-)  # fmt: skip
+    "(cancel|stop) (the|my) {short:length} timer; (cancel|stop) (the|my) {label} (timer|reminder|alarm)",
+    also="""
+    (cancel|stop|delete|clear|remove|turn off|end) [(the|my)] {label} (timer|reminder|alarm);
+    (cancel|stop|delete|remove) (the|my) timer (for|called|named) [(the|my)] {label}
+    """,
+)
 def cancel_named(turn: Turn, label: str = "", length: float = 0.0) -> Answer:
     if not turn.timers:
         return nothing_running(turn)
@@ -204,20 +207,22 @@ def cancel_named(turn: Turn, label: str = "", length: float = 0.0) -> Answer:
 
 
 @skill.on(
-    "how much time is left [on (the|my) timer]",
-    "how much time is left on the {label} timer",
-    "how long is left [on the timer]",
-    "how much (longer|time do i have left|time is remaining)",
-    "how many minutes are left",
-    "(what|how many|which) timers (are|do i have) (running|set|on)",
-    "do i have (any timers|a timer running)",
-    "(check|show) (the|my) (timer|timers)",
-    "when does (the|my) timer (ring|go off|end)",
-    also=("[how much] time (left|remaining)", "how much time [do i have]", "how long (now|to go|do i have)", "timer status",
-          "how (much|many) (time|minutes|seconds|long) [is|are|do i have] (left|remaining|to go) [(on|for) [(the|my)] {label}]",
-          "(is the|are there any|any|what about (the|my)) (timer|timers) [running|set|still running|still on]", "my timers",
-          "what is (left|remaining) on (the|my) timer", "is (the|my) timer [still] (on|running)", "how is (the|my) timer"),
-)  # fmt: skip
+    """
+    how much time is left [on (the|my) timer]; how much time is left on the {label} timer;
+    how long is left [on the timer]; how much (longer|time do i have left|time is remaining);
+    how many minutes are left; (what|how many|which) timers (are|do i have) (running|set|on);
+    do i have (any timers|a timer running); (check|show) (the|my) (timer|timers);
+    when does (the|my) timer (ring|go off|end)
+    """,
+    also="""
+    how (long|much time) [is] (left|remaining) (on|for) [(the|my)] {label};
+    [how much] time (left|remaining); how much time [do i have]; how long (now|to go|do i have); timer status;
+    how (much|many) (time|minutes|seconds|long) [is|are|do i have] (left|remaining|to go) [(on|for) [(the|my)]
+    {label}]; (is the|are there any|any|what about (the|my)) (timer|timers) [running|set|still running|still on];
+    my timers; what is (left|remaining) on (the|my) timer; is (the|my) timer [still] (on|running);
+    how is (the|my) timer
+    """,
+)
 def time_left(turn: Turn, label: str = "") -> Answer:
     if not turn.timers:
         return nothing_running(turn)
@@ -232,7 +237,7 @@ def time_left(turn: Turn, label: str = "") -> Answer:
 
 @skill.on(
     "add {duration} to (the|my) timer",
-    also=("(extend|lengthen) (the|my) timer by {duration}", "(add|give me) {duration} more"),
+    also="(extend|lengthen) (the|my) timer by {duration}; (add|give me) {duration} more",
 )
 def lengthen(turn: Turn, duration: float) -> Answer:
     if not turn.timers:
@@ -246,7 +251,9 @@ def lengthen(turn: Turn, duration: float) -> Answer:
     return Answer(f"Okay, now {durations.spoken(left + duration)} to go.", (CancelTimer(name), again))
 
 
-@skill.on("(pause|hold|freeze) (the|my) timer", "(resume|continue) (the|my) timer", "restart (the|my) timer")
+@skill.on(
+    "(pause|hold|freeze) (the|my) timer; (resume|continue) (the|my) timer; restart (the|my) timer",
+)
 def pause(turn: Turn) -> Answer:
     return (
         Answer("I can't pause a timer. You can cancel it and set a new one.") if turn.timers else nothing_running(turn)
