@@ -145,16 +145,16 @@ class FakeRecognizer(_Fake):
     sample_rate = RATE
     languages: Sequence[str] = ("en",)
 
-    def __init__(self, script: Sequence[str | EngineError], *, final_delay_s: float = 0.05, stable: bool = True) -> None:
+    def __init__(
+        self, script: Sequence[str | EngineError], *, final_delay_s: float = 0.05, stable: bool = True
+    ) -> None:
         super().__init__()
         self.script = list(script)
         self.final_delay_s = final_delay_s
         self.stable = stable
         self.heard = 0
 
-    async def transcribe(
-        self, frames: AsyncIterator[AudioFrame], hearing: Hearing
-    ) -> AsyncGenerator[Transcript, None]:
+    async def transcribe(self, frames: AsyncIterator[AudioFrame], hearing: Hearing) -> AsyncGenerator[Transcript, None]:
         text = self.script[min(self.heard, len(self.script) - 1)]
         self.heard += 1
         self.streams += 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 # --- client to server -----------------------------------------------------------------------------------------------
 
@@ -99,9 +100,9 @@ DecisionKind = Literal["endpoint", "hold", "resume", "interrupt", "ignore", "pre
 class ServerMessage(msgspec.Struct, frozen=True, tag_field="type", kw_only=True, omit_defaults=True):
     """What a session emits. `n` numbers the JSON messages of a session from 1; the outbox sets it as it sends."""
 
-    n: int = 0
-    turn_id: int | None = None
-    initiator: Literal["agent"] | None = None
+    n: int | UnsetType = UNSET
+    turn_id: int | UnsetType = UNSET
+    initiator: Literal["agent"] | UnsetType = UNSET
     """Set on every message of a turn that the agent began."""
 
 
@@ -147,7 +148,8 @@ class Phrase(ServerMessage, frozen=True, tag="phrase", omit_defaults=False):
 
     seq: int
     text: str
-    words: tuple[tuple[str, int, int], ...] | None = None
+    words: tuple[tuple[str, int, int], ...] | UnsetType = UNSET
+    """[text, start ms, end ms] of each word, where the voice gives times."""
 
 
 class TTSChunk(ServerMessage, frozen=True, tag="tts_chunk"):
@@ -211,8 +213,8 @@ class Error(ServerMessage, frozen=True, tag="error", omit_defaults=False):
     code: str
     message: str
     recoverable: bool = True
-    hint: str | None = None
-    retry_after_s: float | None = None
+    hint: str | UnsetType = UNSET
+    retry_after_s: float | UnsetType = UNSET
 
 
 class Pong(ServerMessage, frozen=True, tag="pong", omit_defaults=False):

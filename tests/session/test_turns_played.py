@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from kit import FakeModel, FakeRecognizer, FakeVoice, a_session, run_virtually
-
 from vivavoce import events
 from vivavoce.errors import EngineFailed
 

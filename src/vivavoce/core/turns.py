@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from typing import Any
+from typing import Any, assert_never
 
 import msgspec
 
@@ -318,6 +318,8 @@ class TurnTaker:
             case Closed(reason):
                 self._waiting.clear()
                 actions = [*self._drop(), *self._interrupt(reason, reason)]
+            case _:
+                assert_never(event)
         return [*actions, *self._next_announcement()]
 
     def tick(self, now: float) -> list[Action]:
@@ -451,12 +453,12 @@ class TurnTaker:
         if _same(reply.text, event.text) or not (event.stable or len(event.text) > len(reply.text)):
             return []
         values = {"guess": reply.text, "heard": event.text}
-        return [*self._discard("the speaker went on", values), *(self._preempt(event) if event.stable else [])]
+        return [*self._discard(reply, "the speaker went on", values), *(self._preempt(event) if event.stable else [])]
 
     def _no_words(self, utterance: str, *, stopped: bool, failed: bool) -> list[Action]:
         actions = list[Action]()
         if self._reply is not None and self._reply.guess_of == utterance:
-            actions = self._discard("no words in the final transcript", {"guess": self._reply.text})
+            actions = self._discard(self._reply, "no words in the final transcript", {"guess": self._reply.text})
         elif self._open is None:
             actions = self._resume("no words were heard", {})
         if stopped or failed:
@@ -471,17 +473,14 @@ class TurnTaker:
 
     def _end_empty(self, utterance: str | None, text: str, *, failed: bool = False) -> list[Action]:
         """A turn of its own beside whatever is being said; a guess at an answer is moot."""
-        guessed = self._reply is not None and self._reply.guess_of is not None
-        actions = self._discard("no answer is wanted", {}) if guessed else []
+        guess = self._reply if self._certain_reply() is None else None
+        actions = self._discard(guess, "no answer is wanted", {}) if guess is not None else []
         self.turn += 1
         return [*actions, EndEmptyTurn(self.turn, utterance, text, failed)]
 
-    def _discard(self, reason: str, values: dict[str, Any]) -> list[Action]:
-        reply, self._reply = self._reply, None
-        if reply is None:
-            return []
-        if reply.number == self.turn:
-            self.turn -= 1  # nobody has seen the number
+    def _discard(self, reply: _Reply, reason: str, values: dict[str, Any]) -> list[Action]:
+        self._reply = None
+        self.turn = reply.number - 1  # nobody has seen the number, and no turn began after it
         return [self._explain("discard", reason, values, "turns.preempt"), DiscardReply(reply.number)]
 
     def _resume(self, reason: str, values: dict[str, Any]) -> list[Action]:
@@ -498,7 +497,7 @@ class TurnTaker:
         if reply is None:
             return []
         if reply.guess_of is not None:
-            return self._discard(why, values or {})
+            return self._discard(reply, why, values or {})
         self._reply = None
         explain = self._explain("interrupt", why, values or {}, None, turn_id=reply.number)
         return [CutReply(reply.number, reason, forget), explain]
@@ -528,7 +527,8 @@ class TurnTaker:
         turn_id: int | None = None,
     ) -> Explain:
         number = turn_id if turn_id is not None else self.reply
-        return Explain(Decision(what=what, reason=reason, values=values, setting=setting, turn_id=number))
+        decision = Decision(what=what, reason=reason, values=values, setting=setting)
+        return Explain(decision if number is None else msgspec.structs.replace(decision, turn_id=number))
 
 
 def _same(one: str, other: str) -> bool:

@@ -41,6 +41,8 @@ class Utterance:
         self.id = id
         self.speech_s = 0.0
         self.paused = False
+        self.shown = ""
+        """The partial transcript that the client saw last."""
         self.done = asyncio.Event()
         """Set when the final transcript was delivered."""
         self._previous = previous

@@ -173,5 +173,5 @@ def _weight(item: ServerMessage | Audio | str) -> int:
     return len(item.audio_b64) if isinstance(item, TTSChunk) else 200
 
 
-def _turn(item: Audio | TTSChunk) -> int | None:
+def _turn(item: Audio | TTSChunk) -> object:
     return item.turn if isinstance(item, Audio) else item.turn_id

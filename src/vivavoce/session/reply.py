@@ -282,7 +282,7 @@ class Reply:
                 if not spoken:
                     spoken = True
                     words = tuple((word.text, word.start_ms, word.end_ms) for word in piece.words)
-                    self.emit(Phrase(seq=slot.seq, text=slot.text, words=words or None, turn_id=self.number))
+                    self.emit(Phrase(seq=slot.seq, text=slot.text, words=words or msgspec.UNSET, turn_id=self.number))
                 await out.speak(slot.seq, piece.pcm)
             if spoken:
                 await out.phrase_end(slot.seq)

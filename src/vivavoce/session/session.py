@@ -18,7 +18,7 @@ import msgspec
 from vivavoce.core import endpointing, turns
 from vivavoce.core.endpointing import Endpointer
 from vivavoce.engines.base import ChatRequest, Delta, Engines, Message, Transcript, pick_voice
-from vivavoce.errors import EngineError
+from vivavoce.errors import EngineError, VivavoceError
 from vivavoce.events import (
     Debug,
     Error,
@@ -148,7 +148,7 @@ class Session:
         self._failure: EngineError | None = None
         self._wake_up: asyncio.TimerHandle | None = None
         self._group: asyncio.TaskGroup | None = None
-        self._turn_closed = asyncio.Event()
+        self._changed = asyncio.Event()
         self._frames = self._skipped = self._reported_drops = 0
 
     # --- life -------------------------------------------------------------------------------------------------------
@@ -185,7 +185,7 @@ class Session:
         self.handle(turns.Closed(reason))
         self._listening.close()
         self.timers.cancel()
-        self._turn_closed.set()
+        self._changed.set()
         if self._wake_up is not None:
             self._wake_up.cancel()
         self.emit(SessionClosed(reason=reason, turns=self.turns, seconds=self._clock() - self._opened_at))
@@ -193,8 +193,8 @@ class Session:
     async def quiet(self) -> None:
         """Wait until no turn is under way."""
         while not self._listening.closed and (self._replies or self._taker.listening):
-            self._turn_closed.clear()
-            await self._turn_closed.wait()
+            self._changed.clear()
+            await self._changed.wait()
 
     async def room(self) -> None:
         """Wait while too many utterances are being recognised (audio may come faster than it was spoken)."""
@@ -302,7 +302,8 @@ class Session:
         if transcript.kind == "final":
             self._on_final(utterance, transcript)
             return
-        if len(transcript.text) >= self.settings.stream.min_partial_chars:
+        if transcript.text != utterance.shown and len(transcript.text) >= self.settings.stream.min_partial_chars:
+            utterance.shown = transcript.text
             if self.settings.stream.debug:
                 self.emit(Debug(event="t_partial", values={"utterance": utterance.id, "kind": transcript.kind}))
             self.emit(PartialTranscript(text=transcript.text))
@@ -347,6 +348,7 @@ class Session:
         """Tell the turn rules, and do what they say."""
         for action in self._taker.handle(event, self._clock()):
             self._perform(action)
+        self._changed.set()
         self._schedule()
 
     def _perform(self, action: turns.Action) -> None:  # noqa: C901 — one arm for each action
@@ -447,7 +449,7 @@ class Session:
         """A turn without an answer: its transcript, or an error if the recogniser failed, and its metrics."""
         number, error = action.number, self._failure if action.failed else None
         if error is not None:
-            self.emit(Error(code=error.code, message=error.message, hint=error.hint or None, turn_id=number))
+            self.emit(_error_message(error, number))
         else:
             self._turn_of = (action.utterance, number) if action.utterance else None
             self.emit(FinalTranscript(text=action.text, id=action.utterance or f"t{number}", turn_id=number))
@@ -495,7 +497,9 @@ class Session:
         if running.outcome == "failed":
             error = reply.error
             code, message = (error.code, error.message) if error else ("INTERNAL", "the turn broke")
-            reply.emit(Error(code=code, message=message, hint=(error and error.hint) or None, turn_id=reply.number))
+            reply.emit(
+                Error(code=code, message=message, hint=(error and error.hint) or msgspec.UNSET, turn_id=reply.number)
+            )
         else:
             reply.emit(TTSComplete(turn_id=reply.number))
         self.handle(turns.ReplyEnded(reply.number))
@@ -538,7 +542,7 @@ class Session:
         self.turns += 1
         emit(self._timings.metrics(number, outcome, dropped - self._reported_drops))
         self._reported_drops = dropped
-        self._turn_closed.set()
+        self._changed.set()
 
     def _limit(self, running: _Running, began: float) -> None:
         """A turn may take `turn_timeout_s`, beside the playing time of what it has said."""
@@ -617,6 +621,13 @@ class Session:
 async def _recite(text: str) -> AsyncGenerator[Delta, None]:
     """A model that says *text*."""
     yield Delta(text, finish="stop")
+
+
+def _error_message(error: VivavoceError | None, turn: int) -> Error:
+    """What ends a failed turn; without an *error* it was a defect of ours."""
+    if error is None:
+        return Error(code="INTERNAL", message="the turn broke", turn_id=turn)
+    return Error(code=error.code, message=error.message, hint=error.hint or msgspec.UNSET, turn_id=turn)
 
 
 def _uncancel() -> None:

@@ -281,7 +281,7 @@ class VoiceConnection:
         """Say at once what does not work here, rather than at the first word."""
         failure = self._server.engines.failure("asr")
         if failure is not None:
-            self.send(Error(code=failure.code, message=failure.message, hint=failure.hint or None))
+            self.send(Error(code=failure.code, message=failure.message, hint=failure.hint or msgspec.UNSET))
 
     async def _take(self, session: Session, message: AnyClientMessage | bytes | None) -> None:
         """One message of a running session."""
@@ -355,7 +355,7 @@ class VoiceConnection:
     def _complain(self, error: VivavoceError) -> None:
         """Tell the client what was wrong; one that does not stop is closed."""
         now = asyncio.get_running_loop().time()
-        self.send(Error(code=error.code, message=error.message, hint=error.hint or None))
+        self.send(Error(code=error.code, message=error.message, hint=error.hint or msgspec.UNSET))
         self._bad.append(now)
         if len(self._bad) == BAD_LIMIT and now - self._bad[0] < BAD_WINDOW_S:
             self.end(1008, "too many bad messages", "error")
