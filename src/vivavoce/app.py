@@ -56,7 +56,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     settings = settings if settings is not None else load_from_environment()
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, ServerState]]:
         state = ServerState(
             settings,
             InstalledEngines(settings),
@@ -66,7 +66,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         app.state.server = state
         await state.start()
         try:
-            yield
+            yield {"server": state}
         finally:
             await state.stop()
 
