@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vivavoce.core.turns import (
-    MAX_WAITING,
+from vivavoce.core.moves import (
     Action,
     CancelRequested,
     Closed,
@@ -33,12 +32,11 @@ from vivavoce.core.turns import (
     StopRequested,
     StreamOpened,
     Transcribe,
-    TurnRules,
-    TurnTaker,
     TurnTimedOut,
     Typed,
     UtteranceEnded,
 )
+from vivavoce.core.turns import MAX_WAITING, TurnRules, TurnTaker
 
 
 class Floor:

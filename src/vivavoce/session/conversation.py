@@ -16,7 +16,7 @@ REMEMBERED_TURNS = 200
 class Conversation:
     """One conversation while somebody is in it."""
 
-    def __init__(self, id: str, owner: str, store: ConversationStore, turns: list[Turn]) -> None:  # noqa: A002
+    def __init__(self, id: str, owner: str, store: ConversationStore, turns: list[Turn]) -> None:
         self.id = id
         self.owner = owner
         self.floor = asyncio.Lock()
@@ -44,7 +44,7 @@ class Conversations:
         self._loading = asyncio.Lock()
 
     @asynccontextmanager
-    async def enter(self, id: str, owner: str) -> AsyncIterator[Conversation | None]:  # noqa: A002
+    async def enter(self, id: str, owner: str) -> AsyncIterator[Conversation | None]:
         """The conversation *id* of *owner*, new or gone on with; None when it is somebody else's."""
         key = (id, owner)
         async with self._loading:

@@ -37,7 +37,7 @@ class Listener(Protocol):
 class Utterance:
     """One utterance being recognised. Frames are kept, so that a second worker can take over from a dead one."""
 
-    def __init__(self, id: str, previous: Utterance | None) -> None:  # noqa: A002 — the contract's word
+    def __init__(self, id: str, previous: Utterance | None) -> None:
         self.id = id
         self.speech_s = 0.0
         self.paused = False
@@ -124,7 +124,7 @@ class Listening:
         """Judge all audio that has arrived, before a `stop` is acted on."""
         self._stream.flush()
 
-    def open(self, id: str, group: asyncio.TaskGroup) -> None:  # noqa: A002
+    def open(self, id: str, group: asyncio.TaskGroup) -> None:
         """Begin to recognise an utterance, from a little before now."""
         utterance = Utterance(id, self._latest if self._latest and not self._latest.done.is_set() else None)
         for pcm in self._lead:
@@ -134,7 +134,7 @@ class Listening:
         self._tasks[id] = task
         task.add_done_callback(lambda _: self._tasks.pop(id, None))
 
-    def finish(self, id: str) -> None:  # noqa: A002
+    def finish(self, id: str) -> None:
         """No more frames for the utterance; its final follows within the timeout."""
         utterance, self._current = self._current, None
         if utterance is None or utterance.id != id:

@@ -7,34 +7,30 @@ side: one method per action. All tasks belong to the group of `running`: one per
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import assert_never
 
 import msgspec
 
-from vivavoce.core import endpointing, turns
+from vivavoce.core import endpointing, moves
 from vivavoce.core.endpointing import Endpointer
-from vivavoce.engines.base import ChatRequest, Delta, Engines, Message, Transcript, pick_voice
-from vivavoce.errors import EngineError, VivavoceError
+from vivavoce.core.turns import TurnTaker
+from vivavoce.engines.base import Engines, Transcript, pick_voice
+from vivavoce.errors import EngineError
 from vivavoce.events import (
     Debug,
     Error,
     Event,
     FinalTranscript,
     FramesReceived,
-    Hold,
     Info,
-    Interrupted,
     InterruptReason,
     Outcome,
     PartialTranscript,
     Played,
     RecognizerDone,
-    ReplyStarted,
-    Resume,
     ServerMessage,
     SessionClosed,
     SessionOpened,
@@ -42,66 +38,20 @@ from vivavoce.events import (
     SpeechStarted,
     SpeechStopped,
     Start,
-    TTSComplete,
     Update,
     UtteranceOpened,
 )
-from vivavoce.memory.base import Turn
 from vivavoce.observe.timings import Timings
+from vivavoce.session.answering import Answering, error_message
 from vivavoce.session.audio_in import AudioIn
 from vivavoce.session.conversation import Conversation
 from vivavoce.session.listening import Listening, Utterance
 from vivavoce.session.options import Options
 from vivavoce.session.outbox import Outbox
-from vivavoce.session.reply import Reply, ReplyLimits, Speaker, VoiceOut
 from vivavoce.session.timers import SessionTimers
-from vivavoce.session.voice_out import PcmOut, WavOut
 from vivavoce.settings import Settings
-from vivavoce.text.phrases import PhraseBuffer
-
-log = logging.getLogger(__name__)
-STORE_S = 2.0
-"""Making a turn durable may take this long; the store then goes on by itself."""
 
 Observer = Callable[[Event, float], None]
-
-
-class _Cut(msgspec.Struct, frozen=True):
-    """How a reply was interrupted."""
-
-    heard: str
-    forget: bool
-
-
-class _Running:
-    """A turn with an answer, and the task that runs it."""
-
-    def __init__(self, reply: Reply, user: str | None, out: VoiceOut, emit: Callable[[Event], None]) -> None:
-        self.reply = reply
-        self.user = user
-        self.out = out
-        self.emit = emit
-        self.task: asyncio.Task[None] | None = None
-        self.started = False
-        self.cut: _Cut | None = None
-        self.outcome: Outcome = "failed"
-        self.limit: asyncio.TimerHandle | None = None
-
-    def cancel(self) -> None:
-        """Stop the task. One that has not begun is left to find the cut by itself: it has a turn to close."""
-        if self.task is not None and (self.started or self.cut is None):
-            self.task.cancel()
-
-
-class ReplyHost:
-    """What an answer may do to its session."""
-
-    def __init__(self, reply: Reply, timers: SessionTimers) -> None:
-        self._reply = reply
-        self.timers = timers
-
-    async def confirmed(self) -> None:
-        await self._reply.gate.confirmed.wait()
 
 
 class Session:
@@ -109,7 +59,7 @@ class Session:
 
     def __init__(
         self,
-        id: str,  # noqa: A002 — the contract's word
+        id: str,
         engines: Engines,
         settings: Settings,
         conversation: Conversation,
@@ -132,7 +82,7 @@ class Session:
         self._opened_at = self._clock()
         self.active_at = self._opened_at
         """When the client last sent audio or text."""
-        self._taker = turns.TurnTaker(self.options.turn_rules(settings))
+        self._taker = TurnTaker(self.options.turn_rules(settings))
         window_s = engines.vad.window / engines.vad.sample_rate
         endpointer = Endpointer(self.options.endpoint_rules(settings), window_s=window_s)
         self._listening = Listening(
@@ -143,7 +93,7 @@ class Session:
         self._audio_in: AudioIn | None = None
         self._timings = Timings()
         self._observers: list[Observer] = [self._timings, *observers]
-        self._replies: dict[int, _Running] = {}
+        self._answering = Answering(self, self._clock)
         self._turn_of: tuple[str, int] | None = None  # the last utterance and its turn, for its refinement
         self._failure: EngineError | None = None
         self._wake_up: asyncio.TimerHandle | None = None
@@ -182,7 +132,7 @@ class Session:
         """Interrupt everything and take no more. Idempotent; the group then joins what is left."""
         if self._group is None or self._listening.closed:
             return
-        self.handle(turns.Closed(reason))
+        self.handle(moves.Closed(reason))
         self._listening.close()
         self.timers.cancel()
         self._changed.set()
@@ -192,7 +142,7 @@ class Session:
 
     async def quiet(self) -> None:
         """Wait until no turn is under way."""
-        while not self._listening.closed and (self._replies or self._taker.listening):
+        while not self._listening.closed and (self._answering or self._taker.listening):
             self._changed.clear()
             await self._changed.wait()
 
@@ -203,8 +153,8 @@ class Session:
     @property
     def state(self) -> str:
         """`speaking`, `thinking`, `listening`, for people who watch."""
-        for running in self._replies.values():
-            return "speaking" if running.reply.playback.audible else "thinking"
+        if self._answering:
+            return "speaking" if self._answering.audible else "thinking"
         return "listening"
 
     # --- what the client does ---------------------------------------------------------------------------------------
@@ -215,7 +165,7 @@ class Session:
         self._apply(self.options.started(start))
         self.fresh = True
         self._listening.catch_up()
-        self.handle(turns.StreamOpened())
+        self.handle(moves.StreamOpened())
 
     def update(self, update: Update) -> None:
         """Change the live session."""
@@ -254,42 +204,39 @@ class Session:
         if ended is not None and self._taker.utterance is not None:
             self._end_utterance(ended)
         else:
-            self.handle(turns.StopRequested())
+            self.handle(moves.StopRequested())
 
     def type(self, text: str) -> None:
         """A typed turn."""
         self.fresh = False
         self.active_at = self._clock()
-        self.handle(turns.Typed(text))
+        self.handle(moves.Typed(text))
 
     def cancel(self) -> None:
         """Drop the utterance, or silence the answer."""
         self.fresh = False
         self._listening.catch_up()
-        had_utterance, had_reply = self._taker.listening or self.utterance_open, bool(self._replies)
+        had_utterance, had_reply = self._taker.listening or self.utterance_open, bool(self._answering)
         self._listening.endpointer.drop()
-        self.handle(turns.CancelRequested())
+        self.handle(moves.CancelRequested())
         if not had_reply:
             self.emit(Info(message="utterance dropped" if had_utterance else "nothing to cancel"))
 
     def announce(self, text: str, *, interruptible: bool = True) -> None:
         """The agent says *text* of its own accord, as soon as the floor is free."""
         if self._group is not None:
-            self.handle(turns.SayRequested(text, interruptible))
+            self.handle(moves.SayRequested(text, interruptible))
 
     def played(self, report: Played) -> None:
         """What the listener has heard."""
-        running = self._replies.get(report.turn_id)
-        if running is not None:
-            running.reply.playback.played(report.seq, report.ms)
-            running.reply.moved.set()
+        self._answering.played(report)
 
     # --- what the ears report ---------------------------------------------------------------------------------------
 
     def on_endpoint(self, endpoint: endpointing.Endpoint) -> None:
         match endpoint:
             case endpointing.SpeechStarted(at_s, first):
-                self.handle(turns.SpeechStarted(first))
+                self.handle(moves.SpeechStarted(first))
                 self.emit(SpeechStarted(at_ms=round(at_s * 1000)))
             case endpointing.SpeechPaused(at_s):
                 self.emit(SpeechStopped(at_ms=round(at_s * 1000)))
@@ -309,13 +256,13 @@ class Session:
             self.emit(PartialTranscript(text=transcript.text))
         stable = transcript.kind == "stable"
         self.handle(
-            turns.Heard(utterance.id, transcript.text, utterance.speech_s, stable=stable, paused=utterance.paused)
+            moves.Heard(utterance.id, transcript.text, utterance.speech_s, stable=stable, paused=utterance.paused)
         )
 
     def on_recognizer_error(self, utterance: Utterance, error: EngineError) -> None:
         self._listening.endpointer.drop()
         self._failure = error
-        self.handle(turns.Recognized(utterance.id, "", failed=True))
+        self.handle(moves.Recognized(utterance.id, "", failed=True))
 
     def _on_final(self, utterance: Utterance, transcript: Transcript) -> None:
         if transcript.revision:
@@ -324,7 +271,7 @@ class Session:
                 self.emit(FinalTranscript(text=transcript.text, id=utterance.id, revision=1, turn_id=turn))
             return
         self.emit(RecognizerDone(id=utterance.id, busy_s=transcript.busy_s))
-        self.handle(turns.Recognized(utterance.id, transcript.text))
+        self.handle(moves.Recognized(utterance.id, transcript.text))
 
     def _end_utterance(self, ended: endpointing.UtteranceEnded) -> None:
         self.fresh = False
@@ -340,48 +287,47 @@ class Session:
         }
         if self.settings.stream.debug:
             self.emit(Debug(event="t_finalize_start", values={"reason": ended.reason, **values}))
-        self.handle(turns.UtteranceEnded(ended.reason, values))
+        self.handle(moves.UtteranceEnded(ended.reason, values))
 
     # --- the rules' decisions, performed ----------------------------------------------------------------------------
 
-    def handle(self, event: turns.Event) -> None:
+    def handle(self, event: moves.Event) -> None:
         """Tell the turn rules, and do what they say."""
         for action in self._taker.handle(event, self._clock()):
             self._perform(action)
         self._changed.set()
         self._schedule()
 
-    def _perform(self, action: turns.Action) -> None:  # noqa: C901 — one arm for each action
+    def _perform(self, action: moves.Action) -> None:  # noqa: C901 — one arm for each action
         match action:
-            case turns.OpenUtterance(id=utterance):
+            case moves.OpenUtterance(id=utterance):
                 self._open_utterance(utterance)
-            case turns.FinishUtterance(id=utterance):
+            case moves.FinishUtterance(id=utterance):
                 self._listening.finish(utterance)
-            case turns.DropUtterances():
+            case moves.DropUtterances():
                 self._listening.drop()
-            case turns.StartReply(number, text, preemptive=preemptive):
+            case moves.StartReply(number, text, preemptive=preemptive):
                 self._launch(number, text, confirmed=not preemptive)
-            case turns.ConfirmReply(number):
-                self.emit(ReplyStarted(turn_id=number, preemptive=False))
-                self._replies[number].reply.confirm()
-            case turns.DiscardReply(number):
-                self._discard(number)
-            case turns.StartSpeech(number, text):
+            case moves.ConfirmReply(number):
+                self._answering.confirm(number)
+            case moves.DiscardReply(number):
+                self._answering.discard(number)
+            case moves.StartSpeech(number, text):
                 self._launch(number, None, recital=text)
-            case turns.EndEmptyTurn():
+            case moves.EndEmptyTurn():
                 self._end_empty_turn(action)
-            case turns.Transcribe(number, utterance, text):
+            case moves.Transcribe(number, utterance, text):
                 self._turn_of = (utterance, number)
                 self.emit(FinalTranscript(text=text, id=utterance, turn_id=number))
-            case turns.HoldReply(number, reason):
-                self._hold(number, reason)
-            case turns.ResumeReply(number, reason):
-                self._resume(number, reason)
-            case turns.CutReply(number, reason, forget):
-                self._cut(number, reason, forget=forget)
-            case turns.Explain(decision):
+            case moves.HoldReply(number, reason):
+                self._answering.hold(number, reason)
+            case moves.ResumeReply(number, reason):
+                self._answering.resume(number, reason)
+            case moves.CutReply(number, reason, forget):
+                self._answering.cut(number, reason, forget=forget)
+            case moves.Explain(decision):
                 self.emit(decision)
-            case turns.Refuse(code, message):
+            case moves.Refuse(code, message):
                 self.emit(Error(code=code, message=message))
             case _:
                 assert_never(action)
@@ -392,165 +338,26 @@ class Session:
             self.emit(UtteranceOpened(id=utterance, lead_s=self._listening.endpointer.rules.onset_s))
 
     def _launch(self, number: int, user: str | None, *, recital: str | None = None, confirmed: bool = True) -> None:
-        """Start the task of a turn: an answer to *user*, or a *recital* of the agent's own."""
-        if self._group is None:
-            return
-        emit = self.emit if recital is None else self._emit_as_agent
-        reply = Reply(
-            number,
-            speaker=Speaker(self.engines.tts, self.voice) if self.voice else None,
-            phrases=PhraseBuffer(
-                max_phrase_length=self.settings.tts.max_phrase_length,
-                max_tokens_per_phrase=self.settings.streaming.max_tokens_per_phrase,
-                max_buffer_time=self.settings.streaming.max_buffer_time,
-            ),
-            limits=reply_limits(self.settings),
-            emit=emit,
-            clock=self._clock,
-            confirmed=confirmed,
-        )
-        out = PcmOut if self.options.audio_out == "pcm" else WavOut
-        running = _Running(reply, user, out(reply, self.outbox, self.engines.tts.sample_rate, self._clock), emit)
-        self._replies[number] = running
-        self.emit(ReplyStarted(turn_id=number, preemptive=not confirmed))
-        running.task = self._group.create_task(self._turn(running, recital), name=f"turn {number}")
-        self._limit(running, self._clock())
+        if self._group is not None:
+            self._answering.launch(self._group, number, user, recital=recital, confirmed=confirmed)
 
-    def _hold(self, number: int, reason: str) -> None:
-        reply = self._replies[number].reply
-        reply.gate.hold()
-        reply.playback.hold(self._clock())
-        reply.moved.set()
-        reply.emit(Hold(reason=reason, turn_id=number))
-
-    def _resume(self, number: int, reason: str) -> None:
-        reply = self._replies[number].reply
-        reply.playback.resume(self._clock())
-        reply.gate.resume()
-        reply.moved.set()
-        reply.emit(Resume(reason=reason, turn_id=number))
-
-    def _cut(self, number: int, reason: InterruptReason, *, forget: bool) -> None:
-        """Interrupt: the client is told before anything is awaited, then the reply is cancelled."""
-        running = self._replies[number]
-        heard = running.reply.playback.heard_text(self._clock())
-        self.outbox.flush(number)
-        running.reply.emit(Interrupted(reason=reason, heard_text=heard, turn_id=number))
-        running.reply.silence()
-        running.cut = _Cut(heard, forget)
-        running.cancel()
-
-    def _discard(self, number: int) -> None:
-        running = self._replies.pop(number)
-        running.reply.silence()
-        running.cancel()
-
-    def _end_empty_turn(self, action: turns.EndEmptyTurn) -> None:
+    def _end_empty_turn(self, action: moves.EndEmptyTurn) -> None:
         """A turn without an answer: its transcript, or an error if the recogniser failed, and its metrics."""
-        number, error = action.number, self._failure if action.failed else None
-        if error is not None:
-            self.emit(_error_message(error, number))
+        number = action.number
+        if action.failed:
+            self.emit(error_message(self._failure, number))
         else:
             self._turn_of = (action.utterance, number) if action.utterance else None
             self.emit(FinalTranscript(text=action.text, id=action.utterance or f"t{number}", turn_id=number))
-        self._close_turn(number, "failed" if action.failed else "done", self.emit)
+        self.close_turn(number, "failed" if action.failed else "done", self.emit)
 
-    # --- one turn ---------------------------------------------------------------------------------------------------
-
-    async def _turn(self, running: _Running, recital: str | None) -> None:
-        """Answer, remember what was heard, make it durable, and close the turn with its metrics."""
-        running.started = True
-        try:
-            async with self.conversation.floor:
-                if running.cut is None:
-                    await self._answer(running, recital)
-                record = self._remember(running)
-        except asyncio.CancelledError:
-            if running.cut is None:  # discarded: nobody ever knows of it
-                return
-            _uncancel()  # interrupted while it waited for another connection's turn
-            record = self._remember(running)
-        finally:
-            if running.limit is not None:
-                running.limit.cancel()
-        try:
-            async with asyncio.timeout(STORE_S):
-                await self.conversation.store(record)
-        except TimeoutError:
-            log.warning("turn %d is not stored yet: the conversation store is slow", running.reply.number)
-        self._replies.pop(running.reply.number, None)
-        self._close_turn(running.reply.number, running.outcome, running.emit)
-
-    async def _answer(self, running: _Running, recital: str | None) -> None:
-        """Run the reply to its end, whatever that is, and say so: exactly one closing message for each turn."""
-        reply = running.reply
-        try:
-            deltas = _recite(recital) if recital is not None else self.engines.llm.stream(self._request(running))
-            running.outcome = await reply.run(deltas, running.out)
-        except asyncio.CancelledError:
-            if running.cut is None:
-                raise
-            _uncancel()
-            return
-        except Exception:  # the boundary of a turn: a defect of ours ends the turn, not the session
-            log.exception("turn %d broke", reply.number)
-        if running.outcome == "failed":
-            error = reply.error
-            code, message = (error.code, error.message) if error else ("INTERNAL", "the turn broke")
-            reply.emit(
-                Error(code=code, message=message, hint=(error and error.hint) or msgspec.UNSET, turn_id=reply.number)
-            )
-        else:
-            reply.emit(TTSComplete(turn_id=reply.number))
-        self.handle(turns.ReplyEnded(reply.number))
-
-    def _request(self, running: _Running) -> ChatRequest:
-        options, llm = self.options, self.settings.llm
-        return ChatRequest(
-            messages=(*self.conversation.messages, Message(role="user", content=running.user or "")),
-            host=ReplyHost(running.reply, self.timers),
-            instructions=options.instructions,
-            language=options.language,
-            temperature=llm.temperature,
-            max_tokens=llm.max_tokens,
-        )
-
-    def _remember(self, running: _Running) -> Turn:
-        """Take the turn into memory: what was heard of an interrupted answer, nothing of a cancelled one."""
-        reply, cut = running.reply, running.cut
-        if cut is not None:
-            running.outcome, text = "interrupted", "" if cut.forget else cut.heard
-        elif running.outcome == "failed" and not (reply.error and reply.error.role == "tts"):
-            text = reply.playback.heard_text(self._clock())
-        else:
-            text = reply.text.strip()
-        record = Turn(
-            conversation_id=self.conversation.id,
-            turn_id=reply.number,
-            user=running.user,
-            assistant=text,
-            interrupted=cut is not None and not cut.forget,
-            outcome=running.outcome,
-            at=time.time(),
-            language=self.options.language,
-        )
-        self.conversation.remember(record)
-        return record
-
-    def _close_turn(self, number: int, outcome: Outcome, emit: Callable[[Event], None]) -> None:
+    def close_turn(self, number: int, outcome: Outcome, emit: Callable[[Event], None]) -> None:
+        """The last message of a turn: its metrics."""
         dropped = self.outbox.dropped + self._skipped
         self.turns += 1
         emit(self._timings.metrics(number, outcome, dropped - self._reported_drops))
         self._reported_drops = dropped
         self._changed.set()
-
-    def _limit(self, running: _Running, began: float) -> None:
-        """A turn may take `turn_timeout_s`, beside the playing time of what it has said."""
-        limit_s = began + self.settings.stream.turn_timeout_s + running.reply.playback.sent_s - self._clock()
-        if limit_s <= 0:
-            self.handle(turns.TurnTimedOut(running.reply.number))
-        else:
-            running.limit = asyncio.get_running_loop().call_later(limit_s, self._limit, running, began)
 
     # --- small things -----------------------------------------------------------------------------------------------
 
@@ -561,9 +368,6 @@ class Session:
             observe(event, now)
         if isinstance(event, ServerMessage):
             self.outbox.put(event)
-
-    def _emit_as_agent(self, event: Event) -> None:
-        self.emit(msgspec.structs.replace(event, initiator="agent") if isinstance(event, ServerMessage) else event)
 
     def _apply(self, options: Options) -> None:
         self.options = options
@@ -616,34 +420,3 @@ class Session:
         if (ended := self._listening.endpointer.tick(now)) is not None:
             self._end_utterance(ended)
         self._schedule()
-
-
-async def _recite(text: str) -> AsyncGenerator[Delta, None]:
-    """A model that says *text*."""
-    yield Delta(text, finish="stop")
-
-
-def _error_message(error: VivavoceError | None, turn: int) -> Error:
-    """What ends a failed turn; without an *error* it was a defect of ours."""
-    if error is None:
-        return Error(code="INTERNAL", message="the turn broke", turn_id=turn)
-    return Error(code=error.code, message=error.message, hint=error.hint or msgspec.UNSET, turn_id=turn)
-
-
-def _uncancel() -> None:
-    """The cancellation has done its work: the turn goes on to be stored and closed."""
-    task = asyncio.current_task()
-    if task is not None:
-        task.uncancel()
-
-
-def reply_limits(settings: Settings) -> ReplyLimits:
-    """The limits of a reply, from the settings."""
-    return ReplyLimits(
-        first_token_s=settings.llm.first_token_timeout_s,
-        token_s=settings.llm.token_timeout_s,
-        llm_s=settings.llm.timeout_s,
-        phrase_s=settings.tts.timeout_s,
-        pending=settings.stream.max_pending_phrases,
-        parallel=settings.tts.thread_workers,
-    )
