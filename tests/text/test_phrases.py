@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import time
 from itertools import pairwise
 
@@ -295,3 +297,8 @@ def test_a_megabyte_in_one_token() -> None:
     assert "".join(phrases) == text
     assert max(map(len, phrases)) <= 60
     assert all(re.search(r"\w", phrase) for phrase in phrases[:-1])
+
+
+def test_the_public_names_come_without_heavy_libraries() -> None:
+    heavy = "import sys, vivavoce; sys.exit(bool({'numpy', 'asyncio', 'msgspec'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", heavy], check=False, timeout=30).returncode == 0
