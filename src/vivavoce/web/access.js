@@ -1,5 +1,5 @@
 /**
- * The server's HTTP side, and what lets us in: a key is exchanged for a short-lived token; only the token is stored.
+ * The server's HTTP side, and what lets us in: the key is exchanged for the page's token, and only that is stored.
  */
 
 const TOKEN = 'vivavoce.token';
@@ -8,18 +8,15 @@ const TOKEN = 'vivavoce.token';
 export class Unauthorized extends Error {}
 
 export class Access {
-  /** Kept while the page is open, for further tokens; never stored. */
-  #key = '';
-
   /**
    * @param {string} path Relative to the page.
    * @param {RequestInit} [init]
+   * @param {string | null} [credential] The page's token, unless something else is given.
    * @returns {Promise<any>} The JSON of the answer.
    * @throws {Unauthorized}
    */
-  async json(path, init = {}) {
-    const credential = this.#key || sessionStorage.getItem(TOKEN);
-    const headers = { ...init.headers, ...(credential && { Authorization: `Bearer ${credential}` }) };
+  async json(path, init = {}, credential = sessionStorage.getItem(TOKEN)) {
+    const headers = credential ? { Authorization: `Bearer ${credential}` } : undefined;
     const response = await fetch(new URL(path, document.baseURI), { ...init, headers });
     if (response.status === 401) throw new Unauthorized(path);
     if (!response.ok) throw new Error(`${path}: HTTP ${response.status}`);
@@ -27,33 +24,31 @@ export class Access {
   }
 
   /**
-   * Exchange *key* for a token, and remember that.
+   * Exchange *key* for the page's token, and remember that.
    * @param {string} key
    * @throws {Unauthorized} when it is wrong.
    */
   async unlock(key) {
-    this.#key = key;
-    try {
-      sessionStorage.setItem(TOKEN, (await this.json('api/token', { method: 'POST' })).token);
-    } catch (error) {
-      this.lock();
-      throw error;
-    }
+    const { page_token: token } = await this.json('api/token', { method: 'POST' }, key);
+    sessionStorage.setItem(TOKEN, token);
   }
 
-  /** Forget what does not work any more. */
+  /** Forget a token that does not work any more. */
   lock() {
-    this.#key = '';
     sessionStorage.removeItem(TOKEN);
   }
 
-  /** The address of the voice WebSocket, with a fresh token where a key was given: a token opens one socket. */
+  /**
+   * The address of the voice WebSocket, with a token of its own where the server asked for a key.
+   * @throws {Unauthorized}
+   */
   async socketUrl() {
-    if (this.#key) await this.unlock(this.#key);
     const url = new URL('ws', document.baseURI);
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-    const token = sessionStorage.getItem(TOKEN);
-    if (token) url.searchParams.set('token', token);
+    if (sessionStorage.getItem(TOKEN)) {
+      const { token } = await this.json('api/token', { method: 'POST' });
+      url.searchParams.set('token', token);
+    }
     return url;
   }
 }

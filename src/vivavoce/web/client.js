@@ -27,6 +27,7 @@ export class Client {
    * @param {{changed: () => void, level: (level: number) => void, keyWanted: () => Promise<boolean>}} on
    */
   constructor(access, on) {
+    this.access = access;
     this.on = on;
     this.preferences = preferences();
     /** @type {State} */
@@ -44,9 +45,10 @@ export class Client {
       start: () => this.#start(),
       message: (message) => this.#take(message),
       audio: (bytes) => this.#play(audioFrame(bytes, this.state.outputRate)),
-      live: (resumed) => this.#live(resumed),
+      live: () => this.#live(),
       waiting: (why, retryAt) => this.dispatch({ type: 'waiting', why, retryAt }),
       closed: (why) => this.#closed(why),
+      forget: () => this.dispatch({ type: 'new_conversation' }),
       keyWanted: on.keyWanted,
       roundTrip: (ms) => this.dispatch({ type: 'round_trip', ms }),
     });
@@ -112,6 +114,11 @@ export class Client {
   muteMicrophone(muted) {
     this.microphone?.mute(muted);
     this.dispatch({ type: 'mic', mic: muted ? 'muted' : 'live' });
+  }
+
+  toggleMicrophone() {
+    const { mic } = this.state;
+    if (mic === 'live' || mic === 'muted') this.muteMicrophone(mic === 'live');
   }
 
   /** Silence the agent here, at once; then tell the server. */
@@ -314,12 +321,10 @@ export class Client {
     if (!this.state.holding) this.player?.resume();
   }
 
-  /** @param {boolean} resumed */
-  #live(resumed) {
-    if (!resumed) {
-      this.player?.reset();
-      this.audioTurn = this.wavSeq = null;
-    }
+  /** A session begins or goes on: no answer outlives a lost socket, and turns may count from 1 again. */
+  #live() {
+    this.player?.reset();
+    this.audioTurn = this.wavSeq = null;
     for (const text of this.unsent.splice(0)) this.connection.send({ type: 'text', text });
   }
 

@@ -18,9 +18,10 @@ const SOCKET_BYTES = 320_000;
  * @property {() => Record<string, any>} start The fields of `start`, asked at each attempt.
  * @property {(message: Message) => void} message
  * @property {(bytes: ArrayBuffer) => void} audio
- * @property {(resumed: boolean) => void} live The session is there, before what waited is sent.
+ * @property {() => void} live The session is there, before what waited is sent.
  * @property {(why: string, retryAt: number) => void} waiting
  * @property {(why: string) => void} closed For good.
+ * @property {() => void} forget The conversation cannot be gone on with: the next `start` must not name it.
  * @property {() => Promise<boolean>} keyWanted Ask for the key; false when nobody gives it.
  * @property {(ms: number) => void} roundTrip
  */
@@ -118,20 +119,16 @@ export class Connection {
       this.on.roundTrip(performance.now() - /** @type {{at: number}} */ (this.#pinged).at);
       this.#pinged = null;
     }
-    const known = this.session;
     if (message.type === 'info' && message.session_id) this.session = { id: message.session_id, n: 0 };
     if (this.session && message.n) this.session.n = message.n;
     this.on.message(message);
-    if (message.type === 'info' && message.session_id && !this.#live) {
-      this.#begin(known?.id === message.session_id);
-    }
+    if (message.type === 'info' && message.session_id && !this.#live) this.#begin();
   }
 
-  /** @param {boolean} resumed */
-  #begin(resumed) {
+  #begin() {
     this.#live = true;
     this.#attempt = 0;
-    this.on.live(resumed);
+    this.on.live();
     for (const pcm of this.#waiting.splice(0)) this.hear(pcm);
     this.#beat = window.setInterval(() => this.#ping(), PING_MS);
     this.#ping();
@@ -170,7 +167,11 @@ export class Connection {
     const { what, why, least } = verdict(code, reason, this.#error);
     if (what === 'key') await this.#askKey();
     else if (what === 'stop') this.#giveUp(why);
-    else this.#wait(why, Math.max(least, this.#advice));
+    else if (what === 'forget') {
+      this.session = null;
+      this.on.forget();
+      this.#wait(why, 0);
+    } else this.#wait(why, Math.max(least, this.#advice));
   }
 
   async #askKey() {

@@ -6,7 +6,12 @@ const FIRST_S = 0.5;
 const MOST_S = 15;
 const FULL_S = 5;
 
-/** @typedef {{what: 'retry' | 'stop' | 'key', why: string, least: number}} Verdict `least`: seconds to wait at least. */
+/**
+ * @typedef {object} Verdict
+ * @property {'retry' | 'stop' | 'key' | 'forget'} what `key`: ask for the key; `forget`: the conversation is not ours.
+ * @property {string} why
+ * @property {number} least Seconds to wait at least.
+ */
 
 /**
  * @param {number} code Of the close frame; 1006 when there was none.
@@ -15,17 +20,17 @@ const FULL_S = 5;
  * @returns {Verdict}
  */
 export function verdict(code, reason, error) {
-  const stop = (/** @type {string} */ why) => ({ what: /** @type {const} */ ('stop'), why: reason || why, least: 0 });
-  if (error === 'UNAUTHORIZED' || (code === 1008 && /unauthorized|token|key/i.test(reason))) {
-    return { what: 'key', why: 'The server asks for a key.', least: 0 };
-  }
+  const stop = (/** @type {string} */ why) => ({ what: /** @type {const} */ ('stop'), why, least: 0 });
+  if (error === 'UNAUTHORIZED') return { what: 'key', why: 'The server asks for a key.', least: 0 };
+  if (error === 'RATE_LIMITED') return { what: 'retry', why: 'Too many connections from here.', least: FULL_S };
+  if (reason === 'no such conversation') return { what: 'forget', why: 'That conversation is gone.', least: 0 };
   switch (code) {
     case 1000:
-      return stop('The server ended the session.');
+      return stop(`The server ended the session${reason && `: ${reason}`}.`);
     case 1008:
-      return stop('The server refused the connection.');
+      return stop(`The server refused the connection${reason && `: ${reason}`}.`);
     case 4001:
-      return { what: 'stop', why: 'This conversation goes on in another window.', least: 0 };
+      return stop('This conversation goes on in another window.');
     case 1013:
       return { what: 'retry', why: 'The server is full.', least: FULL_S };
     case 1001:

@@ -4,9 +4,11 @@
  * Events are server messages (`{type: 'server', message, at}`) and what happens on the page; `at` is performance.now, ms.
  */
 
+import { added, answer, answering, BLANK, brokenOff, changed, finished, growing, without } from './items.js';
 import { heardLength, heardTo, locate, MS_PER_CHARACTER } from './karaoke.js';
-import { completed, NO_MARKS } from './latency.js';
+import { completed } from './latency.js';
 import { noted } from './log.js';
+import { marked, numberOf } from './marks.js';
 
 /** @typedef {import('./karaoke.js').Phrase} Phrase */
 /** @typedef {import('./latency.js').Timing} Timing */
@@ -37,7 +39,6 @@ import { noted } from './log.js';
  * @property {number | null} retryAt When the next attempt is made.
  * @property {string | null} sessionId
  * @property {string | null} conversationId
- * @property {number} lastN Number of the last JSON message.
  * @property {number} lastTurn
  * @property {number} outputRate Hz, of binary audio.
  * @property {Record<string, any>} inForce The session's settings.
@@ -58,7 +59,6 @@ import { noted } from './log.js';
  * @property {number} made Counts keys.
  */
 
-const TIMINGS = 12;
 const NOTICES = 3;
 /** Reasons to ignore something other than the utterance that has ended. */
 const FINAL_FOLLOWS = new Set(['the utterance had already ended']);
@@ -70,7 +70,6 @@ export const INITIAL = {
   retryAt: null,
   sessionId: null,
   conversationId: null,
-  lastN: 0,
   lastTurn: 0,
   outputRate: 22050,
   inForce: {},
@@ -107,12 +106,7 @@ export function reduce(state, event) {
  */
 function afterMessage(state, event) {
   const message = /** @type {Message} */ (event.message);
-  const { n, turn_id: turnId } = message;
-  const numbered = {
-    ...state,
-    lastN: Math.max(state.lastN, n ?? 0),
-    lastTurn: Math.max(state.lastTurn, turnId ?? 0),
-  };
+  const numbered = { ...state, lastTurn: Math.max(state.lastTurn, message.turn_id ?? 0) };
   return server[message.type]?.(numbered, message, event) ?? numbered;
 }
 
@@ -121,10 +115,8 @@ const server = {
   info(state, m) {
     let next = state;
     if (m.session_id !== undefined) {
-      const same = m.session_id === state.sessionId;
-      next = same ? state : { ...brokenOff(state), lastTurn: m.turn_id ?? 0, lastN: m.n ?? 0 };
       next = {
-        ...next,
+        ...(state.link === 'live' ? state : { ...brokenOff(state), lastTurn: 0 }),
         link: 'live',
         why: '',
         retryAt: null,
@@ -299,103 +291,6 @@ const page = {
   },
 };
 
-/** @type {Omit<Item, 'key' | 'kind' | 'at' | 'text'>} */
-const BLANK = {
-  solid: false,
-  turnId: null,
-  typed: false,
-  utterance: null,
-  endpointed: false,
-  phrases: [],
-  heardTo: 0,
-  outcome: null,
-  reason: null,
-};
-
-/** The user's box that still grows. @param {State} state */
-function growing(state) {
-  return state.items.findLast((item) => item.kind === 'user' && !item.solid);
-}
-
-/**
- * @param {State} state
- * @param {number | undefined} turnId
- */
-function answer(state, turnId) {
-  return state.items.findLast((item) => item.kind === 'agent' && item.turnId === turnId);
-}
-
-/**
- * The answer of a message's turn, begun if it is the first message of it.
- * @param {State} state
- * @param {Message} m
- * @param {number} at
- * @returns {[State, Item]}
- */
-function answering(state, m, at) {
-  const known = answer(state, m.turn_id);
-  if (known) return [state, known];
-  const next = added(state, { kind: 'agent', at, text: '', turnId: m.turn_id ?? null });
-  return [next, /** @type {Item} */ (next.items.at(-1))];
-}
-
-/**
- * @param {State} state
- * @param {Partial<Item> & Pick<Item, 'kind' | 'at' | 'text'>} item
- * @returns {State}
- */
-function added(state, item) {
-  return { ...state, made: state.made + 1, items: [...state.items, { ...BLANK, key: `item-${state.made}`, ...item }] };
-}
-
-/**
- * @param {State} state
- * @param {string} key
- * @param {Partial<Item>} change
- * @returns {State}
- */
-function changed(state, key, change) {
-  return { ...state, items: state.items.map((item) => (item.key === key ? { ...item, ...change } : item)) };
-}
-
-/**
- * @param {State} state
- * @param {string | undefined} key
- */
-function without(state, key) {
-  return key === undefined ? state : { ...state, items: state.items.filter((item) => item.key !== key) };
-}
-
-/**
- * End a turn's answer. The first end counts: `metrics` follows what ended it.
- * @param {State} state
- * @param {number | undefined} turnId
- * @param {Item['outcome']} outcome
- * @param {string | null} reason
- * @returns {State}
- */
-function finished(state, turnId, outcome, reason) {
-  const next = { ...state, holding: false, thinking: turnId === state.lastTurn ? false : state.thinking };
-  const item = answer(state, turnId);
-  if (!item || item.outcome !== null) return next;
-  const heard = outcome === 'done' ? item.text.length : item.heardTo;
-  return changed(next, item.key, { outcome, reason, solid: true, heardTo: heard });
-}
-
-/**
- * Everything that was under way with a session that is gone.
- * @param {State} state
- * @returns {State}
- */
-function brokenOff(state) {
-  const items = state.items.map((item) => {
-    // Turns of the next session count from 1 again: the old ones give up their numbers.
-    const ended = item.kind === 'user' || item.outcome !== null ? {} : { outcome: 'interrupted', reason: 'disconnect' };
-    return /** @type {Item} */ ({ ...item, ...ended, solid: true, turnId: null });
-  });
-  return { ...state, items, pending: state.pending?.typed ? state.pending : null };
-}
-
 /** @param {State} state @returns {State} */
 function quiet(state) {
   return { ...state, talking: false, hearing: false, holding: false, thinking: false, playing: false };
@@ -412,42 +307,4 @@ function notified(state, level, text, hint = '') {
   const others = state.notices.filter((notice) => notice.text !== text);
   const notice = { key: `notice-${state.made}`, level, text, hint };
   return { ...state, made: state.made + 1, notices: [...others, notice].slice(-NOTICES) };
-}
-
-/**
- * The turn whose number ends in *turn*, the 16 bits of an audio frame.
- * @param {State} state
- * @param {number} turn
- */
-function numberOf(state, turn) {
-  return state.timings.findLast(({ turnId }) => (turnId & 0xffff) === turn)?.turnId ?? turn;
-}
-
-/**
- * Note a mark of a turn, once; the first message of a turn takes the marks that had no turn yet.
- * @param {State} state
- * @param {Message} m
- * @param {'token' | 'audio' | 'sound'} mark
- * @param {number | null} at
- * @returns {State}
- */
-function marked(state, m, mark, at) {
-  const turnId = m.turn_id;
-  if (turnId === undefined || at === null) return state;
-  const known = state.timings.find((timing) => timing.turnId === turnId);
-  if (known) {
-    if (known.page[mark] !== null) return state;
-    const timings = state.timings.map((timing) =>
-      timing === known ? { ...timing, page: { ...timing.page, [mark]: at } } : timing,
-    );
-    return { ...state, timings };
-  }
-  const own = m.initiator === 'agent' ? null : state.pending;
-  const marks = { ...NO_MARKS, end: own?.end ?? null, final: own?.final ?? null, [mark]: at };
-  const timing = { turnId, typed: own?.typed ?? false, page: marks, metrics: null };
-  return {
-    ...state,
-    pending: m.initiator === 'agent' ? state.pending : null,
-    timings: [...state.timings, timing].slice(-TIMINGS),
-  };
 }
