@@ -37,9 +37,14 @@ def new_conversation_id() -> str:
     return secrets.token_hex(16)
 
 
+def one_line(text: str) -> str:
+    """*text* without line breaks and control characters, single spaces between words."""
+    return _UNPRINTABLE.sub(" ", text).strip()
+
+
 def title_of(words: str | None) -> str:
     """A conversation's first title: the first words of *words*, on one line, at most TITLE_CHARS characters."""
-    line = _UNPRINTABLE.sub(" ", words or "").strip()
+    line = one_line(words or "")
     if len(line) <= TITLE_CHARS:
         return line
     cut = line[: TITLE_CHARS - 1]
