@@ -244,7 +244,9 @@ def hour_minute(words: str) -> tuple[int, int] | None:
         return hour_alone, 0
     first, _, rest = words.partition(" ")
     hour_first, minute_rest = whole(first, 23), whole(rest.removeprefix("oh "), 59)
-    return None if hour_first is None or minute_rest is None else (hour_first, minute_rest)
+    if hour_first is None or minute_rest is None or (minute_rest < 10 and not rest.startswith("oh ")):
+        return None
+    return hour_first, minute_rest
 
 
 def whole(text: str, most: int) -> int | None:

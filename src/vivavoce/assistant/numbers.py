@@ -188,18 +188,6 @@ def in_words(value: int) -> str:
     return TENS[tens - 2] + (f" {SMALL[ones]}" if ones else "")
 
 
-def spoken_year(value: int) -> str:
-    """A year as people say it."""
-    high, low = divmod(value, 100)
-    if value < 1100 or (high == 20 and low < 10):
-        return (
-            in_words(value)
-            if value < 100
-            else f"{in_words(value // 1000)} thousand {in_words(low) if low else ''}".strip()
-        )
-    return f"{in_words(high)} {'hundred' if low == 0 else f'oh {in_words(low)}' if low < 10 else in_words(low)}"
-
-
 def numeral(value: Fraction, places: int = 4) -> tuple[str, bool]:
     """*value* in digits rounded for the ear, and whether that is all of it.
 

@@ -27,6 +27,8 @@ def listed(words: str) -> list[str]:
 
 LONGEST = 400
 """Characters of one request that are looked at; spoken requests are far shorter."""
+MOST_WORDS = 60
+"""Words of it: matching takes time that grows with their square in the worst case."""
 
 SYMBOLS = {
     "%": " percent ",
@@ -71,7 +73,7 @@ def clean(text: str) -> str:
         text = re.sub(re.escape(symbol), words, text, flags=re.IGNORECASE)
     text = re.sub(r"(?<=[^\W\d_])-(?=[^\W_])", " ", text)
     found = (CONTRACTIONS.get(word.lower(), word) for word in WORD.findall(text))
-    return " ".join(word for word in found if word)[:LONGEST].strip()
+    return " ".join(" ".join(word for word in found if word).split(" ")[:MOST_WORDS])[:LONGEST].strip()
 
 
 def readings(text: str) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from vivavoce.assistant.respond import SKILLS
 
-PER_TEMPLATE = 150
+PER_TEMPLATE = 700
 LEADS = ("please", "could you", "can you", "hey", "can you please")
 TELLING = ("tell me", "do you know", "can you tell me")
 

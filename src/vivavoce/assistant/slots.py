@@ -36,8 +36,8 @@ NOT_A_NAME = frozenset(
 
 
 def plain_text(text: str) -> str | None:
-    """Free words, short enough to be said back."""
-    text = text.strip()
+    """Free words, short enough to be said back, without politeness."""
+    text = re.sub(r" (?:please|thanks|thank you)$", "", text.strip(), flags=re.IGNORECASE)
     return text if 0 < len(text) <= 160 else None
 
 

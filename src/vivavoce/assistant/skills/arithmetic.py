@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from vivavoce.assistant import numbers
 from vivavoce.assistant.expression import CannotCalculate, NotArithmetic, calculate
+from vivavoce.assistant.plain import LONGEST, MOST_WORDS
 from vivavoce.assistant.skill import Answer, Skill, Turn
 
 RESULT = re.compile(r"^That is (about )?(-?[\d,]+(?:\.\d+)?)\.$")
@@ -17,6 +18,8 @@ class Arithmetic(Skill):
     """A grammar, not templates, understands; the templates teach the recogniser, and must all be understood."""
 
     def answer(self, turn: Turn) -> Answer | None:
+        if len(turn.text) > LONGEST or len(turn.text.split()) > MOST_WORDS:
+            return None  # the reading is only its beginning, and half a sum is no sum
         for text in (turn.text, turn.reading):
             try:
                 value = calculate(text, previous_result(turn))
@@ -31,7 +34,7 @@ class Arithmetic(Skill):
     def sentences(self, limit: int) -> Iterator[str]:
         for intent in self.intents:
             for template in intent.spoken:
-                yield from template.samples(limit * 3)
+                yield from template.samples(limit * 2)
 
 
 def places_for(value: Fraction) -> int:

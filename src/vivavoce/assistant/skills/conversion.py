@@ -17,7 +17,7 @@ class Conversion(Skill):
     def sentences(self, limit: int) -> Iterator[str]:
         for intent in self.intents:
             for template in intent.spoken:
-                for sentence in template.samples(limit * 12):
+                for sentence in template.samples(limit * 4):
                     values = template.match(clean(sentence))
                     if values and values["unit"].measures == values["target"].measures:
                         yield sentence

@@ -8,6 +8,9 @@ from vivavoce.assistant.skill import Skill, Turn
 
 skill = Skill("memory")
 
+LONGEST_THING = 4
+"""Words; a longer one was not meant as a question about something remembered."""
+
 
 @skill.on(
     """
@@ -132,13 +135,15 @@ def tell_about(turn: Turn, thing: str) -> str:
     (where|what|when|who|how old|how big|how|which) (is|are|was|were) my {thing}; where (my|the) {thing} is
     """,
 )
-def tell_thing(turn: Turn, thing: str) -> str:
+def tell_thing(turn: Turn, thing: str) -> str | None:
     """Also what the assistant could never know: "You haven't told me" is then the truth."""
     memory = recall.recall(turn.history)
     facts = recall.about(memory, thing)
     if not facts and " park " in turn.reading:
         facts = recall.matching(memory, "parked")
-    return said_before(facts[-1]) if facts else f"You haven't told me about your {shortened(thing)} yet."
+    if not facts and len(thing.split()) > LONGEST_THING:
+        return None
+    return said_before(facts[-1]) if facts else f"You haven't told me about your {thing} yet."
 
 
 @skill.on(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 
 from vivavoce.assistant.geography import BY_CAPITAL, PLACES, Place, key
-from vivavoce.assistant.skill import Skill
+from vivavoce.assistant.skill import Skill, Turn
 
 skill = Skill("places")
 
@@ -23,12 +24,11 @@ skill = Skill("places")
     what is {country} capital; {country} capital; name the capital of {country}
     """,
 )
-def capital(country: str) -> str | None:
-    if len(country) > 60 or key(country) in ("", "it", "that", "a", "country", "my country"):
-        return None
+def capital(turn: Turn, country: str) -> str | None:
     place = find(country)
     if place is None:
-        return f"I don't know a country called {country}."
+        named = re.search(r"\bof (?!it$|that$|my |your |a |this )\S", turn.reading, re.IGNORECASE)
+        return f"I don't know a country called {country}." if named and len(country) <= 60 else None
     answer = f"The capital of {place.name} is {place.capital}"
     return f"{answer.removesuffix('.')}. {place.note}".strip()
 
