@@ -146,7 +146,7 @@ class Writer:
             self._retry_s = self._tuning.first_retry_s
         else:
             self._retry_s = min(self._retry_s * 2, self._tuning.last_retry_s)
-        self.degraded = str(error)
+        self.degraded = getattr(error, "strerror", None) or str(error)  # without the path: clients may see it
         self._retry_at = time.monotonic() + self._retry_s
         if not is_passing(error):
             self._disconnect()
