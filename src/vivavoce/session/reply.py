@@ -235,8 +235,8 @@ class Reply:
 
     def _say(self, text: str, group: asyncio.TaskGroup) -> None:
         """Queue one phrase, and have it synthesized."""
-        if not text.strip() or self._speaker is None:
-            return
+        if self._speaker is None or not any(map(str.isalnum, text)):
+            return  # shown, but there is nothing to say
         self._seq += 1
         slot = _Slot(self._seq, text)
         self.playback.phrase(slot.seq, text)

@@ -65,7 +65,9 @@ class Session:
         conversation: Conversation,
         outbox: Outbox,
         observers: Sequence[Observer] = (),
+        turn_wait_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
+        """turn_wait_s: counts a turn of this client; seconds to wait where it has had too many."""
         self.id = id
         self.engines = engines
         self.settings = settings
@@ -92,6 +94,7 @@ class Session:
         """Whether the stream was opened, and nothing was finished since."""
         self._audio_in: AudioIn | None = None
         self._timings = Timings()
+        self._turn_wait_s = turn_wait_s
         self._observers: list[Observer] = [self._timings, *observers]
         self._answering = Answering(self, self._clock)
         self._turn_of: tuple[str, int] | None = None  # the last utterance and its turn, for its refinement
@@ -210,7 +213,8 @@ class Session:
         """A typed turn."""
         self.fresh = False
         self.active_at = self._clock()
-        self.handle(moves.Typed(text))
+        if self._may_take_turn():
+            self.handle(moves.Typed(text))
 
     def cancel(self) -> None:
         """Drop the utterance, or silence the answer."""
@@ -271,7 +275,8 @@ class Session:
                 self.emit(FinalTranscript(text=transcript.text, id=utterance.id, revision=1, turn_id=turn))
             return
         self.emit(RecognizerDone(id=utterance.id, busy_s=transcript.busy_s))
-        self.handle(moves.Recognized(utterance.id, transcript.text))
+        text = transcript.text if transcript.text and self._may_take_turn() else ""
+        self.handle(moves.Recognized(utterance.id, text))
 
     def _end_utterance(self, ended: endpointing.UtteranceEnded) -> None:
         self.fresh = False
@@ -391,6 +396,13 @@ class Session:
         if self.voice is None:
             return f"no voice speaks {language} here: answers are text only"
         return self.options.warning
+
+    def _may_take_turn(self) -> bool:
+        """Whether this client has turns left; it is told when it has not."""
+        if (wait_s := self._turn_wait_s()) <= 0:
+            return True
+        self.emit(Error(code="RATE_LIMITED", message="too many turns in a minute", retry_after_s=round(wait_s, 1)))
+        return False
 
     def _too_slow(self) -> bool:
         """Whether this frame of an asr-only stream is skipped because the client does not read."""

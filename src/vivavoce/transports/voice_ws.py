@@ -234,6 +234,7 @@ class VoiceConnection:
                 conversation,
                 self._outbox,
                 self._server.observers(session_id),
+                self._turn_wait_s,
             )
             if parked is not None:
                 session.options = parked.options
@@ -247,6 +248,12 @@ class VoiceConnection:
             finally:
                 if not (self._end.done() and self._end.result()[0] == 1000):
                     self._server.sessions.park(session, self._owner)
+
+    def _turn_wait_s(self) -> float:
+        """Count a turn of this client's address."""
+        scope = self._websocket.scope
+        access = scope.get("state", {}).get("access")
+        return access.turn_wait_s(scope) if access is not None else 0.0
 
     def _go_on(self, start: Start, parked: Parked | None) -> bool | None:
         """Send again what a lost socket swallowed. None when nothing was to be resumed, False when it is gone."""
