@@ -52,6 +52,9 @@ class Server(Section, frozen=True):
     max_message_bytes: Annotated[int, opt("A longer WebSocket message closes the connection", ge=65536, le=1 << 26)] = (
         1 << 20
     )
+    max_body_bytes: Annotated[
+        int, opt("A longer request is refused; uploads have their own limit", ge=4096, le=1 << 26)
+    ] = 1 << 20
     max_sessions: Annotated[int, opt("Sessions at a time", ge=1, le=100_000)] = 100
     connections_per_minute: Annotated[Rate | None, opt("Per address; unset: 60, and no limit for loopback")] = None
     """Per address; None: 60, and no limit for loopback."""

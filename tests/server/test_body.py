@@ -8,7 +8,9 @@ from typing import Any
 
 from server.asgi import client
 from server.conftest import MakeApp
-from vivavoce.server.body import MAX_BYTES, WholeBody
+from vivavoce.server.body import WholeBody
+
+MAX_BYTES = 1 << 20
 
 
 async def pieces(count: int, size: int) -> AsyncIterator[bytes]:
@@ -22,6 +24,12 @@ async def test_a_body_in_pieces_arrives_whole(make_app: MakeApp) -> None:
         assert (await http.post("/echo", content=b"abc")).content == b"abc"
         assert (await http.post("/echo", content=pieces(100, 1000))).content == b"x" * 100_000
         assert (await http.post("/echo", content=b"x" * MAX_BYTES)).status_code == 200
+
+
+async def test_the_limit_is_a_setting(make_app: MakeApp) -> None:
+    async with client(make_app(max_body_bytes=10)) as http:
+        assert (await http.post("/echo", content=b"x" * 10)).status_code == 200
+        assert (await http.post("/echo", content=b"x" * 11)).status_code == 413
 
 
 async def test_a_body_too_large(make_app: MakeApp) -> None:
@@ -57,7 +65,7 @@ class Caller:
 
     async def run(self, timeout_s: float = 0.01) -> None:
         scope = {"type": "http", "path": "/echo", "method": "POST", "headers": [(b"content-length", b"9")]}
-        await WholeBody(self.app, timeout_s=timeout_s)(scope, self.receive, self.send)
+        await WholeBody(self.app, timeout_s=timeout_s, max_bytes=100)(scope, self.receive, self.send)
 
 
 async def test_a_body_that_dawdles() -> None:

@@ -170,7 +170,12 @@ class Gate:
     ) -> None:
         """sockets: the paths of WebSockets. uploads: paths that see to the size and the time of a body themselves."""
         self.access = Access(server, clock)
-        self._app = WholeBody(app, timeout_s=server.request_timeout_s, unbounded=frozenset(uploads))
+        self._app = WholeBody(
+            app,
+            timeout_s=server.request_timeout_s,
+            max_bytes=server.max_body_bytes,
+            unbounded=frozenset(uploads),
+        )
         self._sockets = frozenset(sockets)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

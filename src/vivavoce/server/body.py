@@ -9,8 +9,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vivavoce.server.errors import problem
 
-MAX_BYTES = 1 << 20
-
 
 class WholeBody:
     """ASGI middleware: reads a request's body, up to a size and a time, and hands it on in one piece.
@@ -23,8 +21,8 @@ class WholeBody:
         self,
         app: ASGIApp,
         *,
-        timeout_s: float = 10.0,
-        max_bytes: int = MAX_BYTES,
+        timeout_s: float,
+        max_bytes: int,
         unbounded: Collection[str] = frozenset(),
     ) -> None:
         """unbounded: paths that read their body themselves, with limits of their own."""
