@@ -87,7 +87,9 @@ def _time(record: logging.LogRecord) -> str:
 
 
 def _in_one_line(error: BaseException) -> str:
-    """An exception and where it was raised, innermost last."""
+    """An exception (of a group, the first) and where it was raised, innermost first."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
     frames = traceback.extract_tb(error.__traceback__)
     where = " < ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames))
     return f"{type(error).__name__}: {error} (at {where})"
@@ -230,7 +232,8 @@ class SessionLog:
             writer(event, at_s)
 
     def _say(self, tag: str, line: str, /, level: int = logging.INFO, **fields: Any) -> None:
-        logger.log(level, Tagged(tag, self._session, line, fields))
+        known = {name: None if value is msgspec.UNSET else value for name, value in fields.items()}
+        logger.log(level, Tagged(tag, self._session, line, known))
 
     def _shown(self, text: str, most: int | None = None) -> str:
         """A text that was spoken, or only its length."""
