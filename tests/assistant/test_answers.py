@@ -20,7 +20,7 @@ ONE_TURN = [
     *((text, TEN_PAST) for text in (
         "what time is it", "What time is it?", "what time is it now", "time please", "what's the time",
         "um hey could you please tell me what time it is", "do you have the time", "hey alexa what time is it",
-        "what time is at", "please tell me the time", "Hello! I have a question. What time is it?",
+        "what time is at", "please tell me the time", "Hello! I was wondering about lunch. What time is it?",
     )),
     ("what time is it in tokyo", "In Tokyo it is ten past twelve at night, already tomorrow."),
     ("what's the time in los angeles", "In Los Angeles it is ten past seven in the morning."),
@@ -35,6 +35,12 @@ ONE_TURN = [
     ("what day was the fourth of july nineteen seventy six", "The 4th of July 1976 was a Sunday."),
     ("what day is march third", "The 3rd of March 2027 is a Wednesday."),
     ("how many days are in february", "February has 28 days this year."),
+    ("when was christmas", "Christmas was on Thursday, the 25th of December 2025."),
+    ("what's the date next friday", "Next Friday is the 27th of November."),
+    ("is it friday", "No, today is Saturday."),
+    ("what time will it be in two hours", "It will be ten past five in the afternoon."),
+    ("what time was it ten minutes ago", "It was three o'clock in the afternoon."),
+    ("how long until midnight", "Eight hours and fifty minutes."),
     ("is it a leap year", "This year is not a leap year. The next one is 2028."),
     # arithmetic
     ("what is twelve times seven", "That is 84."),
@@ -179,6 +185,13 @@ def test_timers_are_set(text: str, name: str, seconds: float) -> None:
     assert effect.announcement.endswith(".")
 
 
+def test_two_timers_in_one_sentence() -> None:
+    pasta, rice = ask("set a five minute pasta timer and a ten minute rice timer").effects
+    assert isinstance(pasta, SetTimer)
+    assert isinstance(rice, SetTimer)
+    assert (pasta.name, pasta.delay_s, rice.name, rice.delay_s) == ("pasta", 300, "rice", 600)
+
+
 @pytest.mark.parametrize("text", [text for text, _, _ in TIMERS] + ["set a timer"])
 def test_without_a_session_no_timer_is_promised(text: str) -> None:
     assert ask(text, timers=None) == (NO_SESSION, ())
@@ -265,6 +278,9 @@ MEMORY = [
      "You told me that your name is Alice, and that you like pizza."),
     (["my name is alice", "forget everything", "what did i tell you"],
      "You haven't told me anything yet. Say, for example, remember that my car is on level three."),
+    (["remember to buy milk", "what should i remember"], "You told me that you need to buy milk."),
+    (["remember that the wifi password is swordfish", "what is the wifi password"], "The wifi password is swordfish."),
+    (["my dog's name is rex", "what is the name of my dog"], "Your dog's name is rex."),
     (["how are you", "repeat that"], "I'm fine, thank you. What can I do for you?"),
     (["how are you", "repeat that", "say that again"], "I'm fine, thank you. What can I do for you?"),
     (["repeat that"], "I haven't said anything yet."),

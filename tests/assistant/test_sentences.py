@@ -65,3 +65,14 @@ def test_a_limited_sample_is_spread_over_all_alternatives() -> None:
 def test_a_broken_template_is_an_error_at_import(source: str) -> None:
     with pytest.raises((ValueError, KeyError)):
         Template(source, SLOTS)
+
+
+@pytest.mark.parametrize("skill", SKILLS, ids=lambda skill: skill.name)
+def test_no_template_breaks_its_answer(skill: Skill) -> None:
+    """Those that are not taught to the recogniser too: understood by this skill or an earlier one."""
+    for intent in skill.intents:
+        for template in intent.also:
+            for sentence in template.samples(40):
+                asked = turn(sentence)
+                skill.answer(asked._replace(reading=clean(sentence)))
+                assert template.holes or understand(asked, clean(sentence)) is not None, sentence

@@ -59,7 +59,7 @@ TAILS = re.compile(
     r"|dear|if you (?:can|could|please|do not mind)|again|viva ?voce|alexa|computer|jarvis|siri|assistant)$",
     re.IGNORECASE,
 )
-WEIGHTY_TAILS = frozenset({"today", "again", "thank you", "thanks"})
+WEIGHTY_TAILS = frozenset({"today", "again", "now", "thank you", "thanks"})
 """Tails that may carry the meaning; they go only with the polite lead-ins."""
 
 

@@ -44,7 +44,7 @@ SURE_NAME = re.compile(
     re.IGNORECASE,
 )
 ORDER = re.compile(
-    r"(?:remember|note|take a note|make a note|keep in mind|bear in mind|know|do not forget)(?: that| to)?"
+    r"(?:remember|note|take a note|make a note|keep in mind|bear in mind|know|do not forget)(?: that|(?P<to> to))?"
     r" (?P<note>.+)",
     re.IGNORECASE,
 )
@@ -147,6 +147,8 @@ def stated(clause: str) -> Fact | None:
     """The fact that *clause* states, if it states one."""
     ordered = ORDER.fullmatch(clause)
     text = ordered["note"] if ordered else clause
+    if ordered and ordered["to"]:
+        text = f"i need to {text}"
     if len(text) > 200 or NO_STATEMENT.match(text):
         return None
     if found := (ABOUT_THE if ordered else ABOUT).fullmatch(text):

@@ -69,13 +69,16 @@ def respond(turn: Turn) -> Answer:
 
 def understand(turn: Turn, text: str) -> Answer | None:
     """The answer if the cleaned *text* is one sentence of ours, or several, or nearly one; else None."""
+    sentences = [clean(each) for each in clauses(turn.text)]
+    if len(sentences) > 1:  # typed: the words of one sentence are not to be taken for the end of another
+        if answer := joined(turn, sentences):
+            return answer
+        if (last := single(turn, sentences[-1])) and last.skill is not talk.skill:
+            return last.answer
     if whole := single(turn, text):
         return whole.answer
-    sentences = [clean(each) for each in clauses(turn.text)]
-    if answer := joined(turn, sentences) or joined(turn, parts(text)):
+    if answer := joined(turn, parts(text)):
         return answer
-    if len(sentences) > 1 and (last := single(turn, sentences[-1])) and last.skill is not talk.skill:
-        return last.answer
     for near in nearly(text):
         if found := single(turn, near):
             return found.answer

@@ -152,6 +152,7 @@ SLOTS: dict[str, Slot] = {
         words_pattern([*DATE_WORDS]),
     ),
     "month": Slot(dates.MONTHS, lambda text: dates.month(text.lower()), r"[a-z]+"),
+    "weekday": Slot(dates.WEEKDAYS, lambda text: dates.WEEKDAYS.index(text.lower()), "|".join(dates.WEEKDAYS)),
     "clock": Slot(
         ("seven", "eight o'clock", "six thirty", "half past seven", "quarter to eight", "quarter past nine", "noon",
          "six in the morning", "ten in the evening", "seven fifteen", "twenty past five", "nine o'clock"),
@@ -164,7 +165,7 @@ SLOTS: dict[str, Slot] = {
     "subject": Slot(tuple(topics.SUBJECTS), plain_text),
     "label": Slot(
         ("pizza", "tea", "pasta", "eggs", "rice", "laundry", "oven", "cake", "coffee", "bread", "nap", "kitchen"),
-        lambda text: text if plain_text(text) and len(text) <= 40 else None,
+        lambda text: text if len(text) <= 40 and not {"timer", "timers"}.intersection(text.lower().split()) else None,
     ),
     "task": Slot(
         ("call mom", "call the doctor", "take out the trash", "check the oven", "turn off the stove", "feed the dog",

@@ -83,11 +83,11 @@ class Template:
         return "".join(inner) if node.kind == "sequence" else f"(?:{'|'.join(inner)})"
 
     def match(self, text: str) -> dict[str, Any] | None:
-        """The values of the holes when *text* is a sentence of this template, else None."""
+        """The values of the holes that *text* fills when it is a sentence of this template, else None."""
         found = self.regex.fullmatch(f" {text}")
         if found is None:
             return None
-        values = {key: slot.parse(found[key]) for key, slot in self.holes.items()}
+        values = {key: slot.parse(found[key]) for key, slot in self.holes.items() if found[key] is not None}
         return None if None in values.values() else values
 
     def samples(self, limit: int) -> Iterator[str]:

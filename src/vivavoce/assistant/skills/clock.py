@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from calendar import isleap, monthrange
+from datetime import timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from vivavoce.assistant import dates
+from vivavoce.assistant import dates, durations
+from vivavoce.assistant.dates import TimeOfDay
 from vivavoce.assistant.geography import ZONES
 from vivavoce.assistant.skill import Answer, Skill, Turn
 
@@ -128,22 +130,54 @@ def days_since(turn: Turn, past_date: str) -> str | None:
     what day of the week was {past_date:date}; (when is|when's) {date}; what (is the date|date is it) {date};
     what date is {date}
     """,
-    also="what day (does|did|will) {date} (fall|be) [on]; <whats> the (date|day) [of|on] {date}; when was {date}",
+    also="""
+    what day (does|did|will) {date} (fall|be) [on]; what is {date}; <whats> the (date|day) [of|on] {date};
+    when was {date}
+    """,
 )
 def which_day(turn: Turn, date: str) -> str | None:
-    found = dates.day(date, turn.now.date())
+    today = turn.now.date()
+    found = dates.day(date, today)
+    if found and found.date > today and " was " in f" {turn.reading} ":
+        found = dates.day(date, today - timedelta(days=365))
     if found is None:
         return None
-    past = found.date < turn.now.date()
-    verb = "was" if past else "is"
+    verb = "was" if found.date < today else "is"
+    weekday = dates.WEEKDAYS[found.date.weekday()].title()
     if found.called == "today":
         return tell_date(turn)
     if found.dated:
-        weekday = dates.WEEKDAYS[found.date.weekday()].title()
         return f"{capital(found.called)} {found.date.year} {verb} a {weekday}."
-    return (
-        f"{capital(found.called)} {verb} {'' if named_weekday(found.called) else 'on '}{dates.spoken_day(found.date)}."
-    )
+    if found.called == weekday:
+        return f"Next {weekday} is the {dates.nth(found.date.day)} of {dates.MONTHS[found.date.month - 1].title()}."
+    return f"{capital(found.called)} {verb} {'' if near(found.called) else 'on '}{dates.spoken_day(found.date)}."
+
+
+@skill.on("is (it|today) {weekday}", also="is it {weekday} today; (isn't|is not) (it|today) {weekday}")
+def is_it(turn: Turn, weekday: int) -> str:
+    right = turn.now.weekday() == weekday
+    return f"{'Yes' if right else 'No'}, today is {dates.WEEKDAYS[turn.now.weekday()].title()}."
+
+
+@skill.on(
+    "what time will it be in {duration}; what time was it {duration} ago",
+    also="what is the time in {duration}; what will the time be in {duration}",
+)
+def time_then(turn: Turn, duration: float) -> str | None:
+    if duration > 86400:
+        return None
+    ago = turn.reading.lower().endswith(" ago")
+    then = turn.now + timedelta(seconds=-duration if ago else duration)
+    return f"{'It was' if ago else 'It will be'} {dates.spoken_time(then)}."
+
+
+@skill.on(
+    "how (long|many hours|many minutes) until {clock}; how (long|many hours|many minutes) is it until {clock}",
+    also="how long (till|to|before) {clock}; how much time until {clock}",
+)
+def time_until(turn: Turn, clock: TimeOfDay) -> str:
+    left = (dates.next_time(clock, turn.now) - turn.now).total_seconds()
+    return f"{capital(durations.spoken(left))}."
 
 
 @skill.on(
@@ -182,5 +216,5 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def named_weekday(called: str) -> bool:
+def near(called: str) -> bool:
     return called in ("tomorrow", "yesterday") or called.startswith("the day ")

@@ -33,8 +33,8 @@ skill = Conversion("conversion")
     {number} {unit} (in|to) {unit:target}
     """,
     also="""
-    (what|how much|how many|how far|how long|how heavy|how hot|how warm|how cold|turn|change) [is|are] {number}
-      {unit} (in|to|into|as|equal to) {unit:target};
+    (what|how much|how many|how far|how tall|how high|how long|how heavy|how hot|how warm|how cold|turn|change)
+      [is|are] {number} {unit} (in|to|into|as|equal to) {unit:target};
     how many {unit:target} (make|make up|equal|in|do i get for) {number} {unit};
     {number} {unit} (is|are|equals|equal) how many {unit:target};
     (what is|convert) {number} {unit} (converted to|expressed in|for) {unit:target}

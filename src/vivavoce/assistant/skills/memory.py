@@ -96,9 +96,9 @@ def forget_thing(turn: Turn, thing: str) -> str:
     what did i (ask|tell) you to remember; what do you know
     """,
     also="""
-    what i told you; what did i (say|tell); do you remember what i (said|told you);
-    tell me (about me|what you know); what did i say [earlier|before]; what have you (remembered|learned about me);
-    what do you know about me so far
+    what (should i|do i have to|am i supposed to) (remember|do); what i told you; what did i (say|tell);
+    do you remember what i (said|told you); tell me (about me|what you know); what did i say [earlier|before];
+    what have you (remembered|learned about me); what do you know about me so far
     """,
 )
 def tell_all(turn: Turn) -> str:
@@ -179,6 +179,18 @@ def remember(turn: Turn) -> str | None:
     """What counts as a fact is decided in one place, which also finds it again later."""
     fact = recall.stated(turn.reading)
     return f"Okay, I'll remember that {shortened(fact.text)}." if fact else None
+
+
+@skill.on(also="(what|where|when|who|how|which) (is|are) the {thing}")
+def tell_the(turn: Turn, thing: str) -> str | None:
+    """Only what was told: "the" asks about the world as well."""
+    facts = [fact for fact in recall.recall(turn.history).facts if fact.subject == thing.lower()]
+    return said_before(facts[-1]) if facts else None
+
+
+@skill.on(also="what (is|was|are) the {label:part} of my {thing}")
+def tell_part(turn: Turn, part: str, thing: str) -> str:
+    return tell_thing(turn, f"{thing}'s {part}") or tell_about(turn, thing)
 
 
 @skill.on(

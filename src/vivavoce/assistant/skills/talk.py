@@ -65,7 +65,8 @@ def hello(turn: Turn) -> str:
     i have to go
     """,
     also="""
-    good bye; (bye|goodbye) (for now|now|computer|assistant); farewell; ciao; i am (leaving|going|off);
+    good bye; (thanks|thank you|okay|great) (bye|goodbye|good night);
+    (bye|goodbye) (for now|now|computer|assistant); farewell; ciao; i am (leaving|going|off);
     until (later|tomorrow); take care; that is all for (now|today)
     """,
 )
@@ -163,6 +164,16 @@ says(
     that (is|was) (stupid|bad|boring|not funny|false|incorrect|terrible|useless|not what i (asked|meant|wanted));
     (wrong|bad bot); you suck; you got it wrong
     """,
+)
+says(
+    "Go ahead.",
+    "can i ask you a question; can i ask you something; i have a question; may i ask you something",
+    also="i want to ask you (something|a question); are you ready; listen; listen to me; let us talk; talk to me",
+)
+says(
+    "As sure as a program can be.",
+    "are you sure; is that right; is that true; are you sure about that",
+    also="(really sure|are you certain|is that correct); are you lying",
 )
 says(
     "Nice to meet you too!",

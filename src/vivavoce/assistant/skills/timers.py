@@ -43,7 +43,7 @@ def start(turn: Turn, seconds: float, name: str, confirmation: str, announcement
     (set|start|put|give me|add|run|do|have) [(a|the|another|one)] {duration} (timer|time|countdown);
     (alert|tell|notify|ping|warn|remind) me (in|after) {duration};
     set a timer that (rings|goes off) (in|after) {duration}; (set|start) an alarm {duration} from now;
-    start counting [down] [from] {duration}
+    start counting [down] [from] {duration}; (set|start|begin) a countdown (of|for|from) {duration}
     """,
 )
 def set_timer(turn: Turn, duration: float) -> Answer:
@@ -68,8 +68,8 @@ def set_timer(turn: Turn, duration: float) -> Answer:
     [(the|my)] {label}; (set|start|create|make) (a|the|my|another) timer (called|named) {label} for {duration};
     (set|start) (a|the) timer for [(the|my)] {label} for {duration};
     (set|start|create|make) (a|the|my|another) {duration} timer (for|called|named) [(the|my)] {label};
-    (set|start|create|make) (a|the|my|another) {duration} {label} timer; {label} timer for {duration};
-    {duration} timer for [(the|my)] {label}
+    (set|start|create|make) (a|the|my|another) {duration} {label} timer; (a|an|another) {duration} {label} timer;
+    {label} timer for {duration}; {duration} timer for [(the|my)] {label}
     """,
 )
 def set_named(turn: Turn, label: str, duration: float) -> Answer:
@@ -215,8 +215,8 @@ def cancel_named(turn: Turn, label: str = "", length: float = 0.0) -> Answer:
     when does (the|my) timer (ring|go off|end)
     """,
     also="""
-    how (long|much time) [is] (left|remaining) (on|for) [(the|my)] {label};
-    [how much] time (left|remaining); how much time [do i have]; how long (now|to go|do i have); timer status;
+    how (long|much time) [is] (left|remaining) (on|for) [(the|my)] {label} [timer]; [how much] time (left|remaining);
+    how much time [do i have]; how long (now|to go|do i have); timer status;
     how (much|many) (time|minutes|seconds|long) [is|are|do i have] (left|remaining|to go) [(on|for) [(the|my)]
     {label}]; (is the|are there any|any|what about (the|my)) (timer|timers) [running|set|still running|still on];
     my timers; what is (left|remaining) on (the|my) timer; is (the|my) timer [still] (on|running);
