@@ -18,6 +18,7 @@ from vivavoce.memory import ConversationStore, MemoryStore
 from vivavoce.server import conversations, openapi
 from vivavoce.server.auth import Gate
 from vivavoce.server.errors import handlers
+from vivavoce.session.conversation import Conversations
 from vivavoce.settings import Server
 
 MakeApp = Callable[..., Gate]
@@ -94,7 +95,7 @@ def make_app(clock: Clock, store: ConversationStore) -> MakeApp:
             ],
             exception_handlers=handlers(),
         )
-        app.state.server = SimpleNamespace(store=store)
+        app.state.server = SimpleNamespace(store=store, conversations=Conversations(store))
         sockets = ("/ws", "/ws/chat/stream")
         return Gate(app, Server(**settings), sockets=sockets, uploads=("/upload",), clock=clock)
 

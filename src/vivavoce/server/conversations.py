@@ -16,6 +16,7 @@ from vivavoce.events import Outcome
 from vivavoce.memory.base import ConversationStore, Summary, is_conversation_id, one_line
 from vivavoce.server.answers import json_answer
 from vivavoce.server.auth import PAGE_TOKEN_LIFETIME_S, TOKEN_LIFETIME_S, Access
+from vivavoce.server.state import ServerState
 
 LISTED = 50
 LISTED_AT_MOST = 200
@@ -126,9 +127,11 @@ async def rename(request: Request) -> Response:
 
 async def delete(request: Request) -> Response:
     """Forget a conversation, on disk too."""
-    store = _store(request)
-    if not await store.delete(_id(request), _owner(request)):
+    store, conversation_id, owner = _store(request), _id(request), _owner(request)
+    if not await store.delete(conversation_id, owner):
         raise _missing(store)
+    state: ServerState = request.app.state.server
+    state.conversations.forget(conversation_id, owner)
     return Response(status_code=204)
 
 

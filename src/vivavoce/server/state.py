@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from vivavoce.engines.registry import InstalledEngines
 from vivavoce.events import Event, Info
-from vivavoce.memory.base import ConversationStore
+from vivavoce.memory.base import ConversationStore, purge_daily
 from vivavoce.session.conversation import Conversations
 from vivavoce.session.session import Observer
 from vivavoce.session.sessions import Sessions
@@ -39,7 +39,7 @@ class ServerState:
         )
         self.started_at = time.monotonic()
         self._observers = observers
-        self._starting: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     def observers(self, session_id: str) -> list[Callable[[Event, float], None]]:
         """Fresh observers for one session."""
@@ -48,7 +48,11 @@ class ServerState:
     async def start(self) -> None:
         """Open the store; engines load beside the server, which answers `/ready` meanwhile."""
         await self.store.open()
-        self._starting = asyncio.create_task(self.engines.start(), name="engines start")
+        retention = purge_daily(self.store, self.settings.memory.retention_days)
+        self._tasks = [
+            asyncio.create_task(self.engines.start(), name="engines start"),
+            asyncio.create_task(retention, name="retention"),
+        ]
 
     async def drain(self) -> None:
         """Say goodbye to every session: a notice, time to finish, then the close."""
@@ -60,8 +64,9 @@ class ServerState:
 
     async def stop(self) -> None:
         """Free everything. Sessions have ended before."""
-        if self._starting is not None:
-            self._starting.cancel()
-            await asyncio.wait({self._starting})
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
         await self.engines.close()
         await self.store.close()

@@ -67,6 +67,11 @@ class Conversations:
                 else:
                     del self._open[key]
 
+    def forget(self, id: str, owner: str) -> None:
+        """Whoever is in the conversation goes on without its past."""
+        if (id, owner) in self._open:
+            self._open[id, owner][0].messages.clear()
+
 
 def _messages(turn: Turn) -> list[Message]:
     messages = [Message(role="user", content=turn.user)] if turn.user else []
