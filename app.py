@@ -1,0 +1,10 @@
+"""For those who start it with `python app.py` or `uvicorn app:app`; `vivavoce serve` has the options."""
+
+from vivavoce.app import create_app
+
+app = create_app()
+
+if __name__ == "__main__":
+    from vivavoce.cli import main
+
+    main(["serve"], prog_name="vivavoce")
