@@ -93,6 +93,8 @@ ONE_TURN = [
     ("how are you", "I'm fine, thank you. What can I do for you?"),
     # several at once
     ("what time is it and what day is it", f"{TEN_PAST} Today is Saturday, the 21st of November 2026."),
+    ("Set a timer. What's two plus two?", f"{HOW_LONG} That is 4."),
+    ("What is the capital of St. Lucia?", "The capital of Saint Lucia is Castries."),
     # nothing
     ("", NOTHING_HEARD),
     ("?!…", NOTHING_HEARD),
@@ -281,6 +283,7 @@ MEMORY = [
     (["remember to buy milk", "what should i remember"], "You told me that you need to buy milk."),
     (["remember that the wifi password is swordfish", "what is the wifi password"], "The wifi password is swordfish."),
     (["my dog's name is rex", "what is the name of my dog"], "Your dog's name is rex."),
+    (["Remember that my car is in lot no. 5", "where is my car"], "Your car is in lot no 5."),
     (["how are you", "repeat that"], "I'm fine, thank you. What can I do for you?"),
     (["how are you", "repeat that", "say that again"], "I'm fine, thank you. What can I do for you?"),
     (["repeat that"], "I haven't said anything yet."),

@@ -61,6 +61,7 @@ TAILS = re.compile(
 )
 WEIGHTY_TAILS = frozenset({"today", "again", "now", "thank you", "thanks"})
 """Tails that may carry the meaning; they go only with the polite lead-ins."""
+SENTENCE_END = re.compile(r"(?<=[.!?;])(?<!\b(?:no|dr|mr|ms|st|vs)\.)\s+|\n+", re.IGNORECASE)
 
 
 def clean(text: str) -> str:
@@ -101,9 +102,8 @@ def stripped(text: str, head: re.Pattern[str], *, keep_weighty: bool) -> str:
 
 
 def clauses(text: str) -> list[str]:
-    """The sentences of a typed or spoken text, and the parts of "… and …" and "… then …" that could stand alone."""
-    sentences = re.split(r"(?<=[.!?;])\s+|\n+", text[: 4 * LONGEST])
-    return [sentence for sentence in sentences if sentence.strip()]
+    """The sentences of a typed text, as they are written; a spoken one has no stops and is a single one."""
+    return [sentence for sentence in SENTENCE_END.split(text[: 4 * LONGEST]) if sentence.strip()]
 
 
 def parts(text: str) -> list[str]:

@@ -64,7 +64,7 @@ def any_fact(turn: Turn) -> str:
     also="""
     [a|another|one more] [fun|random|interesting] (fact|facts) about {subject};
     tell me [more|some facts|facts] about {subject}; do you know (anything|something|any facts) about {subject};
-    (fun|some) facts about {subject}; about {subject}; something about {subject};
+    (fun|some) facts about {subject}; something about {subject};
     (talk|speak) [to me] about {subject}; teach me [something] about {subject}
     """,
 )
