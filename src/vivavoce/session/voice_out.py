@@ -18,8 +18,10 @@ from vivavoce.session.reply import Reply
 
 FRAME_S = 0.02
 AHEAD_S = 0.2
-PART_S = 2.0
-"""A phrase longer than this is sent in parts."""
+PATIENCE_S = 0.15
+"""A voice that needs longer than this for a phrase has it sent in parts, as it is made."""
+PART_S = 0.3
+"""No part is shorter, but the last."""
 HEADER = struct.Struct("<BBHI")
 """Type (1: PCM), flags (bit 0: last of its phrase), turn, phrase number."""
 LAST = 1
@@ -34,17 +36,20 @@ class WavOut:
         self._rate_hz = rate_hz
         self._clock = clock
         self._pcm = bytearray()
+        self._since: float | None = None
         self._part = 0
 
     async def speak(self, seq: int, pcm: bytes) -> None:
+        if self._since is None:
+            self._since = self._clock()
         self._pcm += pcm
-        if len(self._pcm) >= PART_S * self._rate_hz * 2:
+        if len(self._pcm) >= PART_S * self._rate_hz * 2 and self._clock() - self._since >= PATIENCE_S:
             await self._send(seq)
 
     async def phrase_end(self, seq: int) -> None:
         if self._pcm:
             await self._send(seq)
-        self._part = 0
+        self._since, self._part = None, 0
 
     async def _send(self, seq: int) -> None:
         await self._reply.gate.passable()
@@ -52,6 +57,7 @@ class WavOut:
         if self._reply.silenced:
             return
         pcm, self._pcm = bytes(self._pcm), bytearray()
+        self._since = self._clock()
         self._part += 1
         if not self._reply.playback.audible:
             self._reply.emit(FirstAudio(turn_id=self._reply.number))
