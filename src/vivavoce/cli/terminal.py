@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import shutil
 import sys
 import threading
 from collections.abc import AsyncGenerator
@@ -79,3 +80,56 @@ def latency_line(metrics: Metrics) -> str:
     if metrics.llm_tokens_per_s is not None:
         parts.append(f"{metrics.llm_tokens_per_s:.0f} tokens/s")
     return f"[turn {metrics.turn_id} {metrics.outcome}: {', '.join(parts) or f'{metrics.llm_tokens} tokens'}]"
+
+
+class Transcript:
+    """A conversation on the screen: the growing partial in its line, then the final, then the answer as it comes.
+
+    Partials appear only where a line can be rewritten.
+    """
+
+    def __init__(self) -> None:
+        self._rewrites = sys.stdout.isatty()
+        self._width = 0  # of what stands in the open line
+        self._answering = False
+
+    def partial(self, text: str) -> None:
+        """The speaker's words so far."""
+        if self._rewrites:
+            self._break()
+            shown = f"you> {text} …"[-(shutil.get_terminal_size().columns - 1) :]
+            click.echo("\r" + shown.ljust(self._width), nl=False)
+            self._width = len(shown)
+
+    def final(self, text: str) -> None:
+        """What was said."""
+        self._break()
+        line = f"you> {text or '(nothing)'}"
+        click.echo(("\r" if self._width else "") + line.ljust(self._width))
+        self._width = 0
+
+    def token(self, text: str) -> None:
+        """A piece of the answer."""
+        if not self._answering and not text:
+            return
+        if not self._answering:
+            self._clear()
+            click.echo("bot> ", nl=False)
+            self._answering = True
+        click.echo(text, nl=False)
+
+    def note(self, text: str) -> None:
+        """A remark, on standard error."""
+        self._break()
+        self._clear()
+        click.echo(f"     {text}", err=True)
+
+    def _break(self) -> None:
+        if self._answering:
+            click.echo()
+            self._answering = False
+
+    def _clear(self) -> None:
+        if self._width:
+            click.echo("\r" + " " * self._width + "\r", nl=False)
+            self._width = 0
