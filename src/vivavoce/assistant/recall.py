@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from vivavoce.assistant.person import to_listener
@@ -26,6 +25,13 @@ class Fact(NamedTuple):
     """A newer fact with the same slot replaces it: the subject and its verb, or the whole text."""
 
 
+class Forget(NamedTuple):
+    """The user asked to forget `everything`, their `name`, the `last` fact, or a `thing`."""
+
+    what: str
+    thing: str = ""
+
+
 class Memory(NamedTuple):
     """What is known, oldest first."""
 
@@ -33,6 +39,11 @@ class Memory(NamedTuple):
     facts: tuple[Fact, ...] = ()
 
 
+MOST_FACTS = 100
+RELEVANT = re.compile(
+    r"\b(?:my|our|i|im|call|name|forget|remember|note|keep|bear|not|clear|delete|erase|this)\b", re.IGNORECASE
+)
+"""A message without any of these words changes nothing."""
 NAME = re.compile(
     r"(?:remember (?:that )?)?(?:i am not .+? (?:i am|my name is)|my name is not .+? it is|you can call me|call me"
     r"|(?:my (?:first )?name|the name)(?: actually| really)? is|i go by|i am called) (?P<name>.+)",
@@ -85,53 +96,60 @@ SAME = {"park": "parked", "leave": "left", "old": "years", "live": "live", "live
 
 
 def recall(history: Iterable[Said]) -> Memory:
-    """What the user's messages of *history* say, corrections and requests to forget applied in order."""
-    memory = Memory()
+    """What the user's messages of *history* say, corrections and requests to forget applied in order.
+
+    Not cached on purpose: a conversation that was deleted must not live on in a cache.
+    """
+    name: str | None = None
+    facts: dict[str, Fact] = {}
     for said in history:
-        if said.by == "user":
-            for ways in statements(said.text):
-                memory = after_any(memory, ways)
-    return memory
+        if said.by != "user" or not RELEVANT.search(said.text[:2000]):
+            continue
+        for change in changes(said.text):
+            match change:
+                case Forget("everything"):
+                    name, facts = None, {}
+                case Forget("name"):
+                    name = None
+                case Forget("last"):
+                    facts.pop(next(reversed(facts), ""), None)
+                case Forget("thing", thing):
+                    for fact in about(Memory(name, tuple(facts.values())), thing):
+                        del facts[fact.slot]
+                case Fact():
+                    facts.pop(change.slot, None)
+                    facts[change.slot] = change
+                case str():
+                    name = change
+    return Memory(name, tuple(facts.values())[-MOST_FACTS:])
 
 
-@lru_cache(maxsize=2048)
-def statements(text: str) -> tuple[tuple[str, ...], ...]:
-    """The readings of each clause of *text*, if it may change the memory at all."""
-    lowered = text[:2000].lower()
-    if not any(
-        word in lowered for word in ("my ", "i ", "i'm", "call", "name", "forget", "remember", "note", "keep", "not ")
-    ):
-        return ()
-    return tuple(tuple(readings(plain)) for plain in map(clean, clauses(text)) if plain)
+def changes(text: str) -> Iterator[Forget | Fact | str]:
+    """What *text* changes in the memory, clause by clause; a plain string is a name."""
+    for plain in map(clean, clauses(text)):
+        change = first_change(plain)
+        pieces = parts(plain)
+        if change is not None:
+            yield change
+        elif len(pieces) > 1:
+            yield from filter(None, map(first_change, pieces))
 
 
-def after_any(memory: Memory, ways: tuple[str, ...]) -> Memory:
-    """*memory* when a clause was said that can be read in several *ways*: the first one that says something counts."""
-    for way in ways:
-        if (changed := after(memory, way)) is not memory:
-            return changed
-    pieces = parts(ways[0])
-    for piece in pieces if len(pieces) > 1 else ():
-        memory = after_any(memory, tuple(readings(piece)))
-    return memory
+def first_change(clause: str) -> Forget | Fact | str | None:
+    """What the first reading of *clause* that says something changes."""
+    for way in readings(clause):
+        if change := forgotten(way) or named(way) or stated(way):
+            return change
+    return None
 
 
-def after(memory: Memory, clause: str) -> Memory:
-    """*memory* when *clause* was said."""
-    if FORGET_ALL.fullmatch(clause):
-        return Memory()
-    if FORGET_NAME.fullmatch(clause):
-        return memory._replace(name=None)
-    if FORGET_LAST.fullmatch(clause):
-        return memory._replace(facts=memory.facts[:-1])
-    if found := FORGET_THING.fullmatch(clause):
-        gone = about(memory, found["thing"])
-        return memory._replace(facts=tuple(fact for fact in memory.facts if fact not in gone))
-    if called := named(clause):
-        return memory._replace(name=called)
-    if fact := stated(clause):
-        return memory._replace(facts=(*(old for old in memory.facts if old.slot != fact.slot), fact)[-100:])
-    return memory
+def forgotten(clause: str) -> Forget | None:
+    """What *clause* asks to forget."""
+    for what, pattern in (("everything", FORGET_ALL), ("name", FORGET_NAME), ("last", FORGET_LAST)):
+        if pattern.fullmatch(clause):
+            return Forget(what)
+    found = FORGET_THING.fullmatch(clause)
+    return Forget("thing", found["thing"]) if found else None
 
 
 def named(clause: str) -> str | None:

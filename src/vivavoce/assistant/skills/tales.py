@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import zip_longest
+from typing import NamedTuple
 
-from vivavoce.assistant.skill import Said, Skill, Turn
+from vivavoce.assistant.skill import Skill, Turn
 from vivavoce.assistant.topics import FACTS, JOKES, STORIES, SUBJECTS
 
 skill = Skill("tales")
@@ -19,18 +19,31 @@ LOOK_BACK = 200
 """Messages of the conversation that are searched for what was told before."""
 
 
-def told_at(history: Sequence[Said], text: str) -> int:
+class Telling(NamedTuple):
+    """An answer of the conversation."""
+
+    at: int
+    heard: str
+    interrupted: bool
+
+
+def tellings(turn: Turn) -> list[Telling]:
+    """The assistant's latest answers, newest first."""
+    latest = list(enumerate(turn.history))[-LOOK_BACK:]
+    return [
+        Telling(at, squeezed(said.text), said.interrupted) for at, said in reversed(latest) if said.by == "assistant"
+    ]
+
+
+def told_at(told: list[Telling], text: str) -> int:
     """The index of the last message that told *text*, or began to; -1 for none."""
     whole = squeezed(text)
-    for at, said in reversed(list(enumerate(history))[-LOOK_BACK:]):
-        if said.by == "assistant":
-            heard = squeezed(said.text)
-            if whole in heard or (said.interrupted and heard and whole.startswith(heard)):
-                return at
+    for at, heard, interrupted in told:
+        if whole in heard or (interrupted and heard and whole.startswith(heard)):
+            return at
     return -1
 
 
-@lru_cache(maxsize=1024)
 def squeezed(text: str) -> str:
     """*text* with single spaces and without a mark at its end."""
     return " ".join(text.split()).rstrip("….")
@@ -38,7 +51,8 @@ def squeezed(text: str) -> str:
 
 def next_of(turn: Turn, texts: Sequence[str]) -> str:
     """The first of *texts* that was not told yet, else the one told longest ago."""
-    return min(texts, key=lambda text: told_at(turn.history, text))
+    told = tellings(turn)
+    return min(texts, key=lambda text: told_at(told, text))
 
 
 @skill.on(
@@ -116,7 +130,8 @@ def joke(turn: Turn) -> str:
 def another(turn: Turn) -> str:
     """One more of the kind told last."""
     kinds: list[Sequence[str]] = [STORIES, JOKES, *FACTS.values()]
-    latest = max(kinds, key=lambda texts: max(told_at(turn.history, text) for text in texts))
-    if max(told_at(turn.history, text) for text in latest) < 0:
+    told = tellings(turn)
+    latest = max(kinds, key=lambda texts: max(told_at(told, text) for text in texts))
+    if max(told_at(told, text) for text in latest) < 0:
         return "Another what? I know stories, jokes, and facts."
     return next_of(turn, latest)
