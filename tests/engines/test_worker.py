@@ -108,6 +108,28 @@ async def test_a_child_that_is_never_ready():
     assert open_fds() == before
 
 
+async def test_a_start_that_is_cancelled_leaves_nothing():
+    before = open_fds()
+    for steps in range(12):
+        task = asyncio.create_task(start("mute"))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    await asyncio.sleep(0)
+    assert open_fds() == before
+
+
+async def test_an_interpreter_that_cannot_be_run(monkeypatch):
+    before = open_fds()
+    monkeypatch.setattr(sys, "executable", str(HERE / "nothing"))
+    with pytest.raises(EngineUnavailable, match="cannot be run"):
+        await start()
+    await asyncio.sleep(0)
+    assert open_fds() == before
+
+
 async def test_no_such_module():
     with pytest.raises(EngineUnavailable, match="No module named nowhere"):
         await Worker.start("asr", "nowhere")
@@ -224,9 +246,10 @@ async def test_a_killed_parent_leaves_no_orphan():
             os.close(end)
 
 
-async def test_ctrl_c_is_not_for_the_child():
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_that_stops_the_server_is_not_for_the_child(number):
     worker = await start()
-    os.kill(worker.pid, signal.SIGINT)
+    os.kill(worker.pid, number)
     worker.send("echo", "still here")
     assert await worker.receive() == ["echo", "still here"]
     assert os.getpgid(worker.pid) != os.getpgid(0)

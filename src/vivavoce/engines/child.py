@@ -49,7 +49,9 @@ class Line:
     """
 
     def __init__(self) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then closes us
+        # Ctrl-C, or a service manager that stops all processes, is for the server: it drains first, then closes us.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         _die_with_parent()
         self._socket = socket.socket(fileno=os.dup(0))
         with open(os.devnull, "rb") as nothing:  # noqa: PTH123  # a library that reads stdin must not eat messages
@@ -90,6 +92,12 @@ class Line:
             while self._messages.popleft()[0] != "reset":
                 pass
             raise Abandoned
+
+    def waiting(self) -> bool:
+        """Is there a message that `receive` would return at once?"""
+        while select.select([self._socket], [], [], 0)[0]:
+            self._read()
+        return bool(self._messages)
 
     def serve(self, job: Callable[[list[Any]], None]) -> NoReturn:
         """Call *job* with the first message of every job, for ever.

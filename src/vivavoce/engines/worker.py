@@ -63,7 +63,7 @@ class Worker:
         self._reader: asyncio.StreamReader
         self._writer: asyncio.StreamWriter
         self._complaints: _Complaints
-        self._stderr: asyncio.BaseTransport
+        self._stderr: asyncio.Transport
         self._killed = False
         self._size: int | None = None
 
@@ -102,7 +102,13 @@ class Worker:
     async def _spawn(self, args: tuple[str, ...]) -> None:
         ours, theirs = socket.socketpair()
         our_stderr, their_stderr = socket.socketpair()
-        with theirs, their_stderr:
+        with theirs, their_stderr, contextlib.ExitStack() as undo:
+            undo.callback(our_stderr.close)
+            self._reader, self._writer = await asyncio.open_unix_connection(sock=ours)
+            undo.callback(self._writer.transport.abort)
+            loop = asyncio.get_running_loop()
+            self._stderr, self._complaints = await loop.create_unix_connection(_Complaints, sock=our_stderr)
+            undo.callback(self._stderr.abort)
             try:
                 self._process = subprocess.Popen(  # noqa: ASYNC220  # asyncio's own would take a thread to wait for it
                     [sys.executable, "-P", "-m", self.module, *args],
@@ -112,12 +118,8 @@ class Worker:
                     process_group=0,  # Ctrl-C in the terminal is for the server alone
                 )
             except OSError as error:
-                ours.close()
-                our_stderr.close()
                 raise EngineUnavailable(self.role, f"{self.module} cannot be run: {error}") from error
-        self._reader, self._writer = await asyncio.open_unix_connection(sock=ours)
-        loop = asyncio.get_running_loop()
-        self._stderr, self._complaints = await loop.create_unix_connection(_Complaints, sock=our_stderr)
+            undo.pop_all()
 
     @property
     def pid(self) -> int:
