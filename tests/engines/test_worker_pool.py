@@ -140,6 +140,16 @@ async def test_a_child_that_can_no_longer_start_does_not_spin(pool, monkeypatch)
     await echo(pool, "healed")
 
 
+async def test_started_and_closed_at_once():
+    fds = set(Path("/proc/self/fd").iterdir())
+    pool = Pool("tts", "echo_child", size=3)
+    await pool.start()
+    assert pool.live == 1
+    await pool.close()
+    assert pool.live == 0
+    assert set(Path("/proc/self/fd").iterdir()) == fds
+
+
 async def test_close_ends_lent_workers_too():
     pool = Pool("tts", "echo_child", size=1)
     await pool.start()

@@ -230,6 +230,7 @@ class Pool:
         """Start all; returns what the first one said when it was ready. Raises EngineUnavailable if it cannot be."""
         first = await self._launch()
         self._places = [asyncio.create_task(self._keep(worker)) for worker in [first, *[None] * (self._size - 1)]]
+        await asyncio.sleep(0)  # from its first step on, a place closes its worker when it is cancelled
         return first.ready
 
     async def close(self) -> None:
