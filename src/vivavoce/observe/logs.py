@@ -196,6 +196,13 @@ def configure(log: Log, secrets: Iterable[str] = ()) -> None:
         logging.getLogger(name).setLevel(max(LEVEL_OF[log.level], logging.WARNING))
 
 
+def mute() -> None:
+    """Write nothing more to standard error, as what would be logged is told in another way; a file goes on."""
+    for handler in logging.getLogger().handlers:
+        if handler.name == HANDLER and not isinstance(handler, logging.FileHandler):
+            handler.setLevel(logging.CRITICAL)
+
+
 class SessionLog:
     """Writes one session's events as tagged lines. An observer: call it with each event and its monotonic time."""
 
