@@ -57,6 +57,10 @@ class VoiceOut(Protocol):
         """All audio of phrase *seq* was given."""
 
 
+SLACK_S = 0.001
+"""Less than this is not waited for."""
+
+
 class Gate:
     """Whether a reply may be heard: once it is confirmed, and while it is not held."""
 
@@ -294,7 +298,7 @@ class Reply:
         """Wait until the listener has heard what was sent: by report, or by its playing time."""
         while True:
             left_s = self.playback.ends_at(self._clock()) - self._clock()
-            if left_s <= 0 and not self.playback.held:
+            if left_s <= SLACK_S and not self.playback.held:
                 return
             self.moved.clear()
             try:

@@ -220,7 +220,7 @@ class Session:
         """Drop the utterance, or silence the answer."""
         self.fresh = False
         self._listening.catch_up()
-        had_utterance, had_reply = self._taker.listening or self.utterance_open, bool(self._answering)
+        had_utterance, had_reply = self._taker.listening or self.utterance_open, self._taker.reply is not None
         self._listening.endpointer.drop()
         self.handle(moves.CancelRequested())
         if not had_reply:

@@ -18,6 +18,7 @@ from vivavoce.session.reply import Reply
 
 FRAME_S = 0.02
 AHEAD_S = 0.2
+SLACK_S = 0.001
 PATIENCE_S = 0.15
 """A voice that needs longer than this for a phrase has it sent in parts, as it is made."""
 PART_S = 0.3
@@ -44,10 +45,12 @@ class WavOut:
             self._since = self._clock()
         self._pcm += pcm
         if len(self._pcm) >= PART_S * self._rate_hz * 2 and self._clock() - self._since >= PATIENCE_S:
+            self._part += 1
             await self._send(seq)
 
     async def phrase_end(self, seq: int) -> None:
         if self._pcm:
+            self._part += self._part > 0
             await self._send(seq)
         self._since, self._part = None, 0
 
@@ -58,13 +61,12 @@ class WavOut:
             return
         pcm, self._pcm = bytes(self._pcm), bytearray()
         self._since = self._clock()
-        self._part += 1
         if not self._reply.playback.audible:
             self._reply.emit(FirstAudio(turn_id=self._reply.number))
         self._reply.playback.sent(seq, len(pcm) / 2 / self._rate_hz, self._clock())
         audio = base64.b64encode(wav.encode(pcm, self._rate_hz)).decode()
         self._reply.emit(
-            TTSChunk(seq=seq, audio_b64=audio, mime="audio/wav", part=self._part, turn_id=self._reply.number)
+            TTSChunk(seq=seq, audio_b64=audio, mime="audio/wav", part=self._part or None, turn_id=self._reply.number)
         )
 
 
@@ -94,7 +96,7 @@ class PcmOut:
     async def _send(self, seq: int, pcm: bytes, flags: int) -> None:
         reply, seconds = self._reply, len(pcm) / 2 / self._rate_hz
         await reply.gate.passable()
-        while (early_s := reply.playback.lead(self._clock()) + seconds - AHEAD_S) > 0:
+        while (early_s := reply.playback.lead(self._clock()) + seconds - AHEAD_S) > SLACK_S:
             await asyncio.sleep(early_s)
             await reply.gate.passable()
         await self._outbox.room()
