@@ -150,6 +150,21 @@ async def test_started_and_closed_at_once():
     assert set(Path("/proc/self/fd").iterdir()) == fds
 
 
+async def test_closed_at_any_moment_of_a_replacement():
+    for steps in range(0, 24, 2):
+        fds = set(Path("/proc/self/fd").iterdir())
+        pool = Pool("tts", "echo_child", size=1)
+        await pool.start()
+        async with pool.lend(1) as worker:
+            worker.kill()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await pool.close()
+        assert worker._process.returncode == -signal.SIGKILL
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        assert set(Path("/proc/self/fd").iterdir()) == fds
+
+
 async def test_close_ends_lent_workers_too():
     pool = Pool("tts", "echo_child", size=1)
     await pool.start()

@@ -65,6 +65,7 @@ class Worker:
         self._complaints: _Complaints
         self._stderr: asyncio.Transport
         self._killed = False
+        self._closing: asyncio.Task[None] | None = None
         self._size: int | None = None
 
     @classmethod
@@ -182,15 +183,20 @@ class Worker:
             self._writer.transport.abort()
 
     async def close(self) -> None:
-        """Let the child end, or make it after half a second; nothing of it is left. Idempotent."""
-        try:
-            if not self._writer.is_closing():
-                self._writer.close()
-            if self._process.poll() is None and not self._killed:
-                await asyncio.wait({self.gone}, timeout=EXIT_GRACE_S)
-        finally:
-            self.kill()
-        # It has been killed: these are its last milliseconds, and without a thread nothing announces their end.
+        """Let the child end, or make it after half a second; nothing of it is left. Idempotent.
+
+        Cancelling the wait does not stop the closing; calling it again waits for the rest.
+        """
+        self._closing = self._closing or asyncio.create_task(self._end())
+        await asyncio.shield(self._closing)
+
+    async def _end(self) -> None:
+        if not self._writer.is_closing():
+            self._writer.close()
+        if not self._killed:
+            await asyncio.wait({self.gone}, timeout=EXIT_GRACE_S)
+        self.kill()
+        # These are its last milliseconds, and without a thread nothing announces their end.
         while self._process.poll() is None:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
         with contextlib.suppress(ConnectionError):
@@ -218,6 +224,7 @@ class Pool:
         self._size = size
         self._free: asyncio.Queue[tuple[Worker, asyncio.Future[None]]] = asyncio.Queue()
         self._live: set[Worker] = set()
+        self._dying: set[Worker] = set()
         self._places: list[asyncio.Task[None]] = []
         self._failure: EngineUnavailable | None = None
 
@@ -239,6 +246,8 @@ class Pool:
         for place in places:
             place.cancel()
         await asyncio.gather(*places, return_exceptions=True)
+        await asyncio.gather(*[worker.close() for worker in self._dying])
+        self._dying.clear()
 
     @asynccontextmanager
     async def lend(self, wait_s: float) -> AsyncGenerator[Worker, None]:
@@ -283,8 +292,10 @@ class Pool:
                         failures = 0
                 finally:
                     self._live.discard(worker)
+                    self._dying.add(worker)
                     worker.kill()
                     await worker.close()
+                    self._dying.discard(worker)
                 worker = None
             await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
             failures += 1
