@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any, Union, cast
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Union
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from vivavoce.cli import Failed
-from vivavoce.events import AnyClientMessage, Info, ServerMessage, Start
+from vivavoce.events import AnyClientMessage, Error, Info, ServerMessage, Start
 
 DEFAULT_URL = "ws://127.0.0.1:8000/ws"
+KEY_HINT = "set VIVAVOCE_API_KEY to the server's key"
 MAX_MESSAGE_BYTES = 16 << 20
 
 _types: Any = Union[tuple(ServerMessage.__subclasses__())]  # noqa: UP007 - made of a list
@@ -80,15 +81,16 @@ async def connected(url: str, start: Start, api_key: str | None = None) -> Async
 
 
 async def _start(socket: ClientConnection, start: Start) -> VoiceClient:
-    try:
+    with suppress(ConnectionClosed):  # what was sent before the close is read first: it says why
         await socket.send(msgspec.json.encode(_without_unset(start)).decode())
+    try:
         async for data in socket:
             message = decode(data) if isinstance(data, str) else None
             if isinstance(message, Info) and message.session_id:
                 return VoiceClient(socket, message)
-            if message is not None and type(message).__name__ == "Error":
-                error = cast("Any", message)
-                raise Failed(f"{error.code}: {error.message}", hint=error.hint or "")
+            if isinstance(message, Error):
+                hint = KEY_HINT if message.code == "UNAUTHORIZED" else message.hint or ""
+                raise Failed(f"{message.code}: {message.message}", hint=hint)
     except ConnectionClosed as closed:
         raise _ended(closed) from closed
     raise Failed("the server closed the connection before the session began")
@@ -102,9 +104,10 @@ def _without_unset(message: AnyClientMessage) -> dict[str, Any]:
 
 def _refused(url: str, refused: InvalidStatus) -> Failed:
     status = refused.response.status_code
+    hint = f"the address ends in /ws, such as {DEFAULT_URL}"
     if status in (401, 403):
-        return Failed(f"{url} refuses us ({status})", hint="set VIVAVOCE_API_KEY to the server's key")
-    return Failed(f"{url} answers {status}, not a WebSocket", hint=f"the address ends in /ws, such as {DEFAULT_URL}")
+        return Failed(f"{url} refuses us ({status})", hint=f"{hint}; {KEY_HINT}")
+    return Failed(f"{url} answers {status}, not a WebSocket", hint=hint)
 
 
 def _ended(closed: ConnectionClosed) -> Failed:

@@ -26,6 +26,8 @@ from vivavoce.settings import Settings
 log = logging.getLogger("vivavoce.serve")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+FORCED_S = 2.0
+"""What the engines may still take to close when a second signal says now."""
 MAX_HEAD_BYTES = 16 * 1024
 
 
@@ -108,6 +110,10 @@ class Server(uvicorn.Server):
             if isinstance(outcome, Exception):
                 log.error("the sessions could not be drained", exc_info=outcome)
         await super().shutdown(sockets)
+        if self.force_exit:  # uvicorn leaves the application as it is then, and with it the engines' processes
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FORCED_S):
+                    await self.lifespan.shutdown()
 
     def stop(self) -> None:
         """Stop; called again, at once."""
