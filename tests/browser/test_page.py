@@ -115,6 +115,26 @@ def test_a_typed_turn(server: Server, screen: Screen) -> None:
     expect(page.locator(".box")).to_have_count(0)
 
 
+def test_speech_in_json_is_heard_as_well(server: Server, screen: Screen) -> None:
+    page = screen.open(server.url)
+    page.evaluate(WATCH)
+    page.evaluate("""async () => {
+      const { client } = await import('/static/app.js');
+      const { on } = client.connection;
+      const start = on.start;
+      on.start = () => ({ ...start(), audio_out: 'wav_b64' });
+    }""")
+    connect(page)
+    send(page, type="say", text="This comes in one piece. And this in another.")
+    expect(box(page, "agent")).to_have_class(re.compile(r"\bdone\b"), timeout=SLOW_MS)
+    assert loudest(page) > 0.01
+    log = page.evaluate(STATE)["log"]
+    assert any(entry["what"] == "tts_chunk" for entry in log)
+    ends = [entry["text"] for entry in log if entry["what"] == "page: heard" and "whole" in entry["text"]]
+    phrases = [entry for entry in log if entry["what"] == "phrase"]
+    assert len(ends) == len(phrases)
+
+
 def test_escape_silences_at_once(server: Server, screen: Screen) -> None:
     page = screen.open(server.url)
     connect(page)
@@ -158,7 +178,7 @@ def test_push_to_talk(server: Server, screen: Screen, command: tuple[speech.Clip
     page = screen.open(server.url, microphone=padded(clip, lead_s=3.0, tail_s=4.0), rate=clip.rate)
     page.get_by_label("Push to talk").click()
     connect(page)
-    expect(page.locator("#status-words")).to_have_text("Idle, hold Space to talk")
+    expect(page.locator("#status-words")).to_have_text("Idle, hold to talk")
     page.keyboard.down("Space")
     expect(page.locator("#status-words")).to_have_text("Hearing you")
     expect(page.get_by_role("button", name="Hold to talk")).to_have_attribute("aria-pressed", "true")

@@ -279,7 +279,7 @@ export class Client {
         this.player?.hold();
         break;
       case 'resume':
-        this.player?.resume();
+        if (!this.gate.held) this.player?.resume();
         break;
       case 'interrupted':
         this.player?.cut(turn);

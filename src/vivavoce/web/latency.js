@@ -5,6 +5,7 @@
 /**
  * @typedef {object} Timing One turn's marks.
  * @property {number} turnId
+ * @property {string} said What the user said or typed; empty when the agent began the turn.
  * @property {boolean} typed Counted from the sending instead of the end of speech.
  * @property {PageMarks} page On performance.now, ms.
  * @property {Record<string, any> | null} metrics The server's, on its own clock.

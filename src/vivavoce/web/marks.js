@@ -40,7 +40,7 @@ export function marked(state, m, mark, at) {
   }
   const own = m.initiator === 'agent' ? null : state.pending;
   const marks = { ...NO_MARKS, end: own?.end ?? null, final: own?.final ?? null, [mark]: at };
-  const timing = { turnId, typed: own?.typed ?? false, page: marks, metrics: null };
+  const timing = { turnId, said: own?.said ?? '', typed: own?.typed ?? false, page: marks, metrics: null };
   return {
     ...state,
     pending: m.initiator === 'agent' ? state.pending : null,

@@ -47,9 +47,7 @@ export class LatencyView {
       300,
       ...state.timings.flatMap((timing) => [end(serverStretches(timing)), end(pageStretches(timing))]),
     );
-    const said = (/** @type {Timing} */ { turnId }) =>
-      state.items.findLast((item) => item.kind === 'user' && item.turnId === turnId)?.text;
-    this.list.replaceChildren(...state.timings.toReversed().map((timing) => turn(timing, longest, said(timing))));
+    this.list.replaceChildren(...state.timings.toReversed().map((timing) => turn(timing, longest)));
   }
 }
 
@@ -62,15 +60,14 @@ const ms = (value) => (typeof value === 'number' ? `${Math.round(value)}` : '–
 /**
  * @param {Timing} timing
  * @param {number} longest
- * @param {string | undefined} said
  */
-function turn(timing, longest, said) {
+function turn(timing, longest) {
   const rows = /** @type {[string, Stretch[]][]} */ ([
     ['Server', serverStretches(timing)],
     ['Page', pageStretches(timing)],
   ]);
   const total = mouthToEar(timing) ?? timing.metrics?.voice_to_voice_ms;
-  const title = make('span', '', said ?? `Turn ${timing.turnId}${timing.typed ? ', typed' : ''}`);
+  const title = make('span', '', timing.said || `Turn ${timing.turnId}`);
   const header = make('header', '', title, make('b', '', total == null ? '' : `${Math.round(total)} ms`));
   const label = rows.map(
     ([name, stretches]) =>

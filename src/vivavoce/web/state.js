@@ -50,7 +50,7 @@ import { marked, numberOf } from './marks.js';
  * @property {boolean} thinking
  * @property {boolean} playing
  * @property {Item[]} items
- * @property {{end: number | null, final: number | null, typed: boolean} | null} pending Marks of a turn that has no number yet.
+ * @property {{said: string, end: number | null, final: number | null, typed: boolean} | null} pending Marks of a turn that has no number yet.
  * @property {Timing[]} timings The last turns, oldest first.
  * @property {number} msPerCharacter What the voice takes.
  * @property {number | null} roundTrip ms.
@@ -151,7 +151,11 @@ const server = {
     if (!awaited && echoed?.typed && echoed.utterance === null && echoed.text === m.text) {
       return changed(state, echoed.key, { utterance: m.id, turnId });
     }
-    const next = { ...state, thinking: true, pending: { end: spokenAt ?? null, final: at, typed: false } };
+    const next = {
+      ...state,
+      thinking: true,
+      pending: { said: m.text, end: spokenAt ?? null, final: at, typed: false },
+    };
     return awaited ? changed(next, awaited.key, final) : added(next, { kind: 'user', at, ...final });
   },
 
@@ -231,7 +235,7 @@ const page = {
   log_cleared: (state) => ({ ...state, log: [] }),
 
   typed(state, { text, at }) {
-    const next = { ...state, thinking: true, pending: { end: at, final: null, typed: true } };
+    const next = { ...state, thinking: true, pending: { said: text, end: at, final: null, typed: true } };
     return added(next, { kind: 'user', at, text, solid: true, typed: true });
   },
 

@@ -37,7 +37,7 @@ export function status(state) {
   if (state.thinking) return { phase: 'thinking', words: 'Thinking' };
   if (state.mic === 'muted') return { phase: 'idle', words: 'Microphone muted' };
   if (state.mic !== 'live') return { phase: 'idle', words: 'Idle, type a message' };
-  if (state.mode === 'push_to_talk') return { phase: 'idle', words: 'Idle, hold Space to talk' };
+  if (state.mode === 'push_to_talk') return { phase: 'idle', words: 'Idle, hold to talk' };
   return { phase: 'listening', words: 'Listening' };
 }
 

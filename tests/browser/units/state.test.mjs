@@ -251,7 +251,7 @@ describe('typing', () => {
       .says('llm_token', { turn_id: 1, text: 'Hi', done: true })
       .told('audio', { turn: 1 })
       .told('sounding', { turn: 1, soundAt: sent + 200 });
-    assert.deepEqual(page.state.timings[0].typed, true);
+    assert.deepEqual([page.state.timings[0].typed, page.state.timings[0].said], [true, 'hello']);
     assert.equal(mouthToEar(page.state.timings[0]), 200);
   });
 
@@ -331,7 +331,7 @@ describe('latency', () => {
   };
 
   it('takes the server’s marks from the end of speech', () => {
-    assert.deepEqual(serverStretches({ turnId: 1, typed: false, page: NO_MARKS, metrics }), [
+    assert.deepEqual(serverStretches({ turnId: 1, said: '', typed: false, page: NO_MARKS, metrics }), [
       { mark: 'final', from: 0, ms: 550 },
       { mark: 'token', from: 550, ms: 70 },
       { mark: 'audio', from: 620, ms: 90 },
@@ -345,13 +345,13 @@ describe('latency', () => {
       }).map(({ ms }) => ms),
       [5, 4],
     );
-    assert.deepEqual(serverStretches({ turnId: 1, typed: false, page: NO_MARKS, metrics: null }), []);
+    assert.deepEqual(serverStretches({ turnId: 1, said: '', typed: false, page: NO_MARKS, metrics: null }), []);
   });
 
   it('orders marks by time: a reply may be begun before its transcript is final', () => {
     const page = { end: 100, final: 400, token: 300, audio: 450, sound: 500 };
     assert.deepEqual(
-      pageStretches({ turnId: 1, typed: false, page, metrics: null }).map(({ mark, ms }) => [mark, ms]),
+      pageStretches({ turnId: 1, said: '', typed: false, page, metrics: null }).map(({ mark, ms }) => [mark, ms]),
       [
         ['token', 200],
         ['final', 100],
@@ -396,14 +396,12 @@ describe('latency', () => {
 
 describe('log and export', () => {
   it('tells decisions with their values and setting, and hides the stream unless asked', () => {
-    const page = new Page()
-      .turn()
-      .says('decision', {
-        what: 'interrupt',
-        reason: 'words over the reply',
-        values: { words: 2, min_words: 1 },
-        setting: 'turns.barge_in_min_words',
-      });
+    const page = new Page().turn().says('decision', {
+      what: 'interrupt',
+      reason: 'words over the reply',
+      values: { words: 2, min_words: 1 },
+      setting: 'turns.barge_in_min_words',
+    });
     const last = filtered(page.state.log, 'decision', '').at(-1);
     assert.equal(last.text, 'interrupt: words over the reply · words 2, min_words 1 · by turns.barge_in_min_words');
     assert.ok(filtered(page.state.log, 'main', '').every(({ what }) => what !== 'llm_token'));
