@@ -14,6 +14,7 @@ import pytest
 import speech
 from cli.runs import Run
 from vivavoce.audio import wav
+from vivavoce.audio.resample import resample
 from vivavoce.cli.devices import Loudspeaker
 from vivavoce.cli.terminal import Transcript
 
@@ -85,6 +86,26 @@ def test_talk_without_devices_says_what_to_do(run: Run, server: str) -> None:
     assert result.returncode == 1
     assert "no microphone or loudspeaker" in result.stderr or "no loudspeaker" in result.stderr
     assert "--save FILE" in result.stderr
+
+
+def test_talk_by_microphone_and_loudspeaker(run: Run, server: str, tmp_path: Path) -> None:
+    clip = speech.clip("ps_goforward")
+    (tmp_path / "in.raw").write_bytes(bytes(clip.rate) + resample(clip.pcm, clip.rate, 16000))
+    card = {"PYTHONPATH": str(Path(__file__).parent / "sound_card"), "SOUND_IN": "in.raw", "SOUND_OUT": "out.raw"}
+    result = run("talk", "--url", server, "--turns", "1", "--half-duplex", env=card)
+    assert result.returncode == 0, result.stderr
+    answer = re.search(r"^bot> (.+)$", result.stdout, re.MULTILINE)
+    assert answer is not None
+    played = (tmp_path / "out.raw").read_bytes()
+    voiced = sum(any(played[at : at + 882]) for at in range(0, len(played), 882)) * 0.02
+    assert voiced > 0.03 * len(answer[1])
+    assert "[turn 1 done" in result.stderr
+
+
+def test_say_through_the_loudspeaker(run: Run, tmp_path: Path) -> None:
+    card = {"PYTHONPATH": str(Path(__file__).parent / "sound_card"), "SOUND_OUT": "out.raw"}
+    assert run("say", "Hello there.", env=card).returncode == 0
+    assert any((tmp_path / "out.raw").read_bytes())
 
 
 def test_chat_remembers_within_a_conversation(run: Run, server: str) -> None:

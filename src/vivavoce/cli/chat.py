@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("message", nargs=-1)
-@click.option("--url", default=None, help="The server's WebSocket. [ws://127.0.0.1:8000/ws, else in-process]")
+@click.option("--url", default=None, help="The server's WebSocket. [ws://127.0.0.1:PORT/ws, else in-process]")
 @click.option("--local", is_flag=True, help="Use an in-process server.")
 @click.option("--conversation", metavar="ID", default=None, help="Go on with a conversation.")
 @click.option("--language", default=None, help="Such as en_US.")
-@with_settings(api_key="server.api_key")
+@with_settings()
 def command(
     loaded: Loaded, *, message: tuple[str, ...], url: str | None, local: bool, conversation: str | None,
     language: str | None,

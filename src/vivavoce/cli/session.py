@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 import click
 import msgspec
 
-from vivavoce.cli.client import DEFAULT_URL, NoServer, VoiceClient, connected
+from vivavoce.cli.client import NoServer, VoiceClient, connected
 from vivavoce.events import Start
 from vivavoce.observe import logs
 from vivavoce.settings import Loaded, secrets
@@ -22,7 +22,7 @@ async def session(loaded: Loaded, url: str | None, start: Start, *, local: bool)
         client: VoiceClient | None = None
         if not local:
             try:
-                client = await stack.enter_async_context(connected(url or DEFAULT_URL, start, api_key))
+                client = await stack.enter_async_context(connected(url or _usual_url(loaded), start, api_key))
             except NoServer:
                 if url is not None:
                     raise
@@ -31,6 +31,10 @@ async def session(loaded: Loaded, url: str | None, start: Start, *, local: bool)
             address = await stack.enter_async_context(_own_server(loaded))
             client = await stack.enter_async_context(connected(address, start))
         yield client
+
+
+def _usual_url(loaded: Loaded) -> str:
+    return f"ws://127.0.0.1:{loaded.settings.server.port}/ws"
 
 
 def _own_server(loaded: Loaded) -> AbstractAsyncContextManager[str]:

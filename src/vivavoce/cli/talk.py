@@ -12,7 +12,7 @@ from vivavoce.settings import Loaded, limit_math_threads
 
 
 @click.command()
-@click.option("--url", default=None, help="The server's WebSocket. [ws://127.0.0.1:8000/ws, else in-process]")
+@click.option("--url", default=None, help="The server's WebSocket. [ws://127.0.0.1:PORT/ws, else in-process]")
 @click.option("--local", is_flag=True, help="Use an in-process server.")
 @click.option("--wav", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
               help="Speak this recording instead of the microphone.")  # fmt: skip
@@ -25,7 +25,7 @@ from vivavoce.settings import Loaded, limit_math_threads
 @click.option("--half-duplex", is_flag=True, help="Do not listen while the agent speaks (no headphones).")
 @click.option("--conversation", metavar="ID", default=None, help="Go on with a conversation.")
 @click.option("--language", default=None, help="Such as en_US.")
-@with_settings(api_key="server.api_key")
+@with_settings()
 def command(
     loaded: Loaded, *, url: str | None, local: bool, wav: Path | None, save: Path | None, typed: str | None,
     turns: int | None, half_duplex: bool, conversation: str | None, language: str | None,
