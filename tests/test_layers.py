@@ -21,6 +21,7 @@ RANK = {
     "engines": 3,
     "assistant": 2,
     "settings": 2,
+    "layered": 1,
     "core": 1,
     "text": 1,
     "audio": 1,
