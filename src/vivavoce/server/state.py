@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from vivavoce.engines.registry import InstalledEngines
 from vivavoce.events import Event, Info
 from vivavoce.memory.base import ConversationStore, purge_daily
+from vivavoce.observe.stall import LoopMonitor
 from vivavoce.session.conversation import Conversations
 from vivavoce.session.session import Observer
 from vivavoce.session.sessions import Sessions
@@ -37,6 +38,7 @@ class ServerState:
             window_s=settings.stream.resume_window_s,
             clock=time.monotonic,
         )
+        self.loop_monitor = LoopMonitor(active=lambda: len(self.sessions) > 0)
         self.started_at = time.monotonic()
         self._observers = observers
         self._tasks: list[asyncio.Task[None]] = []
@@ -48,6 +50,7 @@ class ServerState:
     async def start(self) -> None:
         """Open the store; engines load beside the server, which answers `/ready` meanwhile."""
         await self.store.open()
+        self.loop_monitor.start()
         retention = purge_daily(self.store, self.settings.memory.retention_days)
         self._tasks = [
             asyncio.create_task(self.engines.start(), name="engines start"),
@@ -64,6 +67,7 @@ class ServerState:
 
     async def stop(self) -> None:
         """Free everything. Sessions have ended before."""
+        self.loop_monitor.stop()
         for task in self._tasks:
             task.cancel()
         if self._tasks:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from vivavoce import __version__
+from vivavoce.observe.stall import RECENT_S
 from vivavoce.server.answers import json_answer
 from vivavoce.server.state import ServerState
 from vivavoce.session.audio_in import MAX_RATE_HZ, MIN_RATE_HZ
@@ -20,14 +21,21 @@ def _state(request: Request) -> ServerState:
 
 
 async def health(request: Request) -> Response:
-    """Liveness: the process answers."""
+    """Liveness: the process answers, and how late its event loop was at worst."""
     state = _state(request)
+    late_s, own_s = state.loop_monitor.recent_s()
     return json_answer(
         {
             "status": "ok",
             "active_sessions": len(state.sessions),
             "uptime_s": round(time.monotonic() - state.started_at, 1),
             "version": __version__,
+            "loop": {
+                "window_s": RECENT_S,
+                "late_ms": round(late_s * 1000, 1),
+                "own_ms": round(own_s * 1000, 1),
+                "worst_ms": round(state.loop_monitor.worst_s * 1000, 1),
+            },
         }
     )
 
