@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -32,6 +33,15 @@ WEB = Path(str(files("vivavoce") / "web"))
 SOCKETS = ("/ws", "/ws2", "/ws_legacy")
 
 
+class PageFiles(StaticFiles):
+    """The page's modules, asked for again at every visit: an upgrade never mixes old and new ones."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
 async def page(request: Request) -> Response:  # noqa: ARG001
     """The page."""
     return FileResponse(WEB / "index.html", headers={"Cache-Control": "no-cache"})
@@ -41,7 +51,7 @@ def routes() -> list[BaseRoute]:
     """Every route of the server."""
     return [
         Route("/", page),
-        Mount("/static", StaticFiles(directory=WEB)),
+        Mount("/static", PageFiles(directory=WEB)),
         WebSocketRoute("/ws", voice_ws.voice),
         WebSocketRoute("/ws2", voice_ws.voice),
         WebSocketRoute("/ws_legacy", voice_ws.legacy),

@@ -36,6 +36,7 @@ def test_without_reports_heard_is_the_smaller_of_sent_and_time() -> None:
     assert playback.heard_text(10.0) == ""
     assert playback.heard_text(11.0) == "One two"
     assert playback.heard_text(12.0) == "One two three four."
+    assert playback.heard_text(12.6) == "One two three four. Five"
     assert playback.heard_text(99.0) == "One two three four. Five six."
     assert playback.ends_at(10.5) == 13.0
 

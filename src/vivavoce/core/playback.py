@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_WORD = re.compile(r"\S+\s*")
+_WORD = re.compile(r"\s*\S+")
 SETTLE_S = 1.0
 """How long past the estimated end to wait for a client that has reported before."""
 TAIL_S = 0.06
@@ -133,7 +133,7 @@ def _cut(phrase: _Phrase, share: float, heard_s: float) -> str:
         return "".join(word for word, middle in zip(words, phrase.middles_s, strict=True) if middle <= heard_s)
     limit, kept, at = share * len(phrase.text), "", 0
     for word in words:
-        if at + len(word.rstrip()) / 2 > limit:
+        if at + len(word) / 2 > limit:
             break
         kept += word
         at += len(word)

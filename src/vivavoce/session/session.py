@@ -160,6 +160,16 @@ class Session:
             return "speaking" if self._answering.audible else "thinking"
         return "listening"
 
+    @property
+    def last_turn(self) -> int:
+        """Number of the latest turn."""
+        return self._taker.turn
+
+    def go_on(self, options: Options, last_turn: int) -> None:
+        """Take over from a session whose socket was lost; before `start`."""
+        self.options = options
+        self._taker.turn = last_turn
+
     # --- what the client does ---------------------------------------------------------------------------------------
 
     def start(self, start: Start) -> None:

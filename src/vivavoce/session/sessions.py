@@ -39,6 +39,8 @@ class Parked(msgspec.Struct):
     owner: str
     conversation_id: str
     options: Options
+    turn: int
+    """Number of the last turn."""
     n: int
     replay: deque[tuple[int, str]]
     until: float
@@ -98,7 +100,7 @@ class Sessions:
         outbox = session.outbox
         until = self._clock() + self._window_s
         self._parked[session.id] = Parked(
-            owner, session.conversation.id, session.options, outbox.n, outbox.replay, until
+            owner, session.conversation.id, session.options, session.last_turn, outbox.n, outbox.replay, until
         )
         while len(self._parked) > MAX_PARKED:
             self._parked.popitem(last=False)

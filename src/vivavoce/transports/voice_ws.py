@@ -239,7 +239,7 @@ class VoiceConnection:
                 self._turn_wait_s,
             )
             if parked is not None:
-                session.options = parked.options
+                session.go_on(parked.options, parked.turn)
             try:
                 async with session.running("voice_ws" if not self._legacy else "ws_legacy"):
                     self.session = session
