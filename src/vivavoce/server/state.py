@@ -37,6 +37,7 @@ class ServerState:
             limit=settings.server.max_sessions,
             window_s=settings.stream.resume_window_s,
             clock=time.monotonic,
+            enabled=settings.stream.enabled,
         )
         self.loop_monitor = LoopMonitor(active=lambda: len(self.sessions) > 0)
         self.started_at = time.monotonic()

@@ -49,8 +49,10 @@ class Parked(msgspec.Struct):
 class Sessions:
     """Live and parked sessions. All methods belong to the event loop."""
 
-    def __init__(self, *, limit: int, window_s: float, clock: Callable[[], float]) -> None:
+    def __init__(self, *, limit: int, window_s: float, clock: Callable[[], float], enabled: bool = True) -> None:
         self.limit = limit
+        self.enabled = enabled
+        """The switch that turns streaming off."""
         self.draining = False
         self.total = 0
         """Sessions since the start."""
@@ -71,6 +73,8 @@ class Sessions:
         """Take a connection in. Raises ServerBusy when the server is full or shutting down."""
         if self.draining:
             raise ServerBusy("SHUTTING_DOWN", "the server is shutting down", retry_after_s=2.0)
+        if not self.enabled:
+            raise ServerBusy("OVERLOADED", "streaming is switched off (STREAM_ENABLED)", retry_after_s=60.0)
         if len(self._live) >= self.limit:
             raise ServerBusy("SESSION_LIMIT", f"all {self.limit} sessions are taken", retry_after_s=5.0)
         self._live[connection] = owner

@@ -116,8 +116,6 @@ class VoiceConnection:
         """Serve the connection to its end."""
         await self._websocket.accept()
         try:
-            if not self._server.settings.stream.enabled:
-                raise ServerBusy("OVERLOADED", "streaming is switched off (STREAM_ENABLED)", retry_after_s=60.0)
             self._server.sessions.admit(self, self._owner)
         except ServerBusy as busy:
             await self._refuse(busy)
