@@ -82,7 +82,12 @@ class Endpointer:
     @property
     def is_speech(self) -> bool:
         """Whether the last window counted as speech, or may turn out to."""
-        return (self._speaking and self._silence_s == 0.0) or self._run_s > 0.0
+        return self.certainly_speech or self._run_s > 0.0
+
+    @property
+    def certainly_speech(self) -> bool:
+        """Whether the last window was speech: a click in a pause is not."""
+        return self._speaking and self._silence_s == 0.0
 
     @property
     def deadline(self) -> float | None:

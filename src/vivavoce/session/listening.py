@@ -164,7 +164,7 @@ class Listening:
         for endpoint in self.endpointer.hear(probability, now):
             self._listener.on_endpoint(endpoint)
         speech = self.endpointer.is_speech
-        if speech:
+        if self.endpointer.certainly_speech:
             self.last_speech_at = now
         if self._current is not None:
             self._current.speech_s = self.endpointer.speech_s
