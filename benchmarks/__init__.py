@@ -1,0 +1,1 @@
+"""Benchmarks of the real server process: `python -m benchmarks`."""
