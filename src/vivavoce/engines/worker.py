@@ -233,6 +233,11 @@ class Pool:
         """Workers that run, lent or not."""
         return len(self._live)
 
+    @property
+    def pids(self) -> set[int]:
+        """The processes of the workers that run."""
+        return {worker.pid for worker in self._live}
+
     async def start(self) -> list[Any]:
         """Start all; returns what the first one said when it was ready. Raises EngineUnavailable if it cannot be."""
         first = await self._launch()

@@ -336,8 +336,8 @@ def build(
     dictionary: Iterator[str],
     *,
     share: float = 0.05,
-    discount: float = 0.6,
-    vocabulary: int = 20_000,
+    discount: float = 0.7,
+    vocabulary: int = 40_000,
 ) -> Trigrams:
     """The biased model: the words of *sentences* and the *vocabulary* most frequent general ones, all pronounceable."""
     known = {*dictionary, START, END}

@@ -59,6 +59,11 @@ class PocketSphinxRecognizer:
         if pool is not None:
             await pool.close()
 
+    @property
+    def pids(self) -> set[int]:
+        """The worker processes that run."""
+        return self._pool.pids if self._pool else set()
+
     async def transcribe(self, frames: AsyncIterator[AudioFrame], hearing: Hearing) -> AsyncGenerator[Transcript, None]:
         """See `Recognizer`. A `stable` comes 0.3 s into a pause at the earliest, while the speaker may yet go on."""
         if self._pool is None:

@@ -17,6 +17,8 @@ from pathlib import Path
 
 from vivavoce.errors import EngineUnavailable
 
+KEPT = 3
+"""Models of earlier releases may be in use by servers that still run; older ones are deleted."""
 EXTRA_WORDS = {
     "unmute": ("AH N M Y UW T",),
     "unpause": ("AH N P AO Z",),
@@ -80,25 +82,30 @@ def prepare(cache_dir: Path) -> Path:
             return folder
         hint = "free some disk space, or point XDG_CACHE_HOME to a folder that can be written"
         raise EngineUnavailable("asr", f"the language model cannot be stored: {error}", hint=hint) from error
+    for old in sorted(cache_dir.glob("pocketsphinx-en-*"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
     return folder
 
 
 def _build(folder: Path) -> None:
-    from vivavoce.assistant import spoken_domain
+    from vivavoce.assistant import sentences, spoken_domain
     from vivavoce.engines.asr import domain_lm
 
     source = bundled()
     pronunciations = dict(_pronunciations((source / "cmudict-en-us.dict").read_text(encoding="utf-8")))
     for word, variants in EXTRA_WORDS.items():
         pronunciations[word] = list(variants)
+    said = [*spoken_domain.drawn(), *((sentence, 1) for sentence in sentences.sentences())]
     general = domain_lm.read_trie(source / "en-us.lm.bin")
-    model = domain_lm.build(spoken_domain.drawn(), general, iter(pronunciations))
+    model = domain_lm.build(said, general, iter(pronunciations))
     domain_lm.write_trie(model, folder / "lm.bin")
     # A dictionary of just the model's words loads in a quarter of the time and the memory of the whole one.
     with (folder / "words.dict").open("w", encoding="utf-8") as file:
         for word in model.words:
             for i, phones in enumerate(pronunciations.get(word, ()), 1):
                 file.write(f"{word}({i}) {phones}\n" if i > 1 else f"{word} {phones}\n")
+    alone = sorted({sentence for sentence, _ in said if " " not in sentence})
+    (folder / "alone.txt").write_text("\n".join(alone), encoding="utf-8")
     # For the decoder that only measures: what it listens for does not matter.
     (folder / "one-word.dict").write_text(f"zero {pronunciations['zero'][0]}\n", encoding="utf-8")
 

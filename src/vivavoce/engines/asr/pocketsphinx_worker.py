@@ -35,8 +35,11 @@ PRIOR_FRAMES = 100.0
 """The weight of the library's own mean against a measured one."""
 SESSION_FRAMES = 300.0
 """The greatest weight of what the session said before."""
-NEAR = 1.0
+NEAR = 2.0
 """Means no further apart than this (root mean square over the coefficients) are as good as each other."""
+NOISE, DOUBTFUL = 0.1, 0.3
+"""A single word less sure than `NOISE` is none: breaths and clicks become short words. Less sure than `DOUBTFUL`, it
+must be a word that is said alone ("stop", but not "if")."""
 
 Mean = list[float]
 
@@ -81,16 +84,19 @@ class Ear:
             loglevel="FATAL",
         )
         self._meter = Decoder(hmm=hmm, lm=None, dict=str(folder / "one-word.dict"), keyphrase="zero", loglevel="FATAL")
+        self._alone = frozenset((folder / "alone.txt").read_text(encoding="utf-8").splitlines())
         self._default = mean_of(self._decoder)
         self.running = False
 
     def measure(self, pcm: bytes, known: Profile | None) -> tuple[Profile, Profile]:
         """What *pcm* says of its channel: alone, and together with what is known already."""
+        if len(pcm) < 10 * FRAME:
+            return Profile(self._default, 0.0), known or Profile(self._default, 0.0)
         self._meter.reinit_feat()  # forgets the noise floor, and makes the mean that of this audio alone
         self._meter.start_utt()
         self._meter.process_raw(pcm, False, True)
         self._meter.end_utt()
-        measured = Profile(mean_of(self._meter), max(1.0, len(pcm) / FRAME))
+        measured = Profile(mean_of(self._meter), len(pcm) / FRAME)
         # The library's own mean knows nothing of this recording's level, which is the first coefficient.
         known = known or Profile([measured.mean[0], *self._default[1:]], PRIOR_FRAMES)
         return measured, known.joined(measured.mean, measured.frames)
@@ -116,7 +122,12 @@ class Ear:
         self.stop()
         hypothesis = self._decoder.hyp()
         text = plain(hypothesis.hypstr) if hypothesis else ""
-        return Reading(text, float(hypothesis.prob) ** (1 / len(text.split()))) if text else Reading("")
+        if not text:
+            return Reading("")
+        words = len(text.split())
+        confidence = float(hypothesis.prob) ** (1 / words)  # of the average word
+        least = 0.0 if words > 1 else NOISE if text in self._alone else DOUBTFUL
+        return Reading(text, confidence) if confidence >= least else Reading("")
 
     def stop(self) -> None:
         """End the run, if there is one."""
@@ -214,7 +225,7 @@ class Job:
     @property
     def goal(self) -> int:
         """Where the run stops hearing for now."""
-        return min(len(self.pcm), self.spoken + int(TAIL_S * RATE) * 2)
+        return min(len(self.pcm) // 2, self.spoken // 2 + int(TAIL_S * RATE)) * 2
 
     def silence(self, seconds: float) -> bool:
         """Has the speaker been silent for that long, or for good?"""
@@ -222,7 +233,7 @@ class Job:
 
     def begin(self) -> bool:
         """Begin a run where there is none: at the start, and when the speaker goes on after a reading was settled."""
-        if self.ear.running or self.settled is not None:
+        if self.ear.running or self.settled is not None or not self.spoken:
             return False
         if not self.mean:
             if self.profile:
@@ -294,7 +305,7 @@ class Job:
             self.say("final", Reading(self.ear.text()) if caught_up else self.rough, more=True)
 
     def conclude(self, reading: Reading) -> None:
-        if self.measured and reading.text:
+        if self.measured and self.measured.frames and reading.text:
             known = self.profile or Profile(self.measured.mean, 0.0)
             self.profile = known.limited(SESSION_FRAMES).joined(self.measured.mean, self.measured.frames)
         self.say("revised" if self.hasty else "final", reading)
