@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 
 from benchmarks.conversation import Progress, rules_of
 from benchmarks.figures import Figure
-from benchmarks.processes import HAS_PROC, Memory, Server, cpu_s, memory, server
+from benchmarks.processes import HAS_PROC, Memory, Server, cpu_s, memory, server, settle
 from benchmarks.talker import Clip, Talker, talking, utterances
 from vivavoce.settings import Settings
 
@@ -28,6 +28,8 @@ def load(runs: int, progress: Progress, *, quick: bool = False) -> list[Figure]:
     figures: list[Figure] = []
     with server() as running:
         figures += _memory_figures("at ready", memory(running.pid))
+        settle(running.pid)  # the second worker of a pool starts after the first is ready
+        figures += _memory_figures("at ready, all workers loaded", memory(running.pid))
         base = cpu_s(running.pid)
         time.sleep(seconds / 2)
         nobody = (cpu_s(running.pid) - base) / (seconds / 2) * 60
@@ -48,6 +50,7 @@ async def _with_sessions(
             for _ in range(sessions)
         ]
         idle_s = await _cost_s(running, asyncio.sleep(seconds))
+        resting = memory(running.pid)
         progress(f"{count} idle: {idle_s / minutes:.2f} s per session-minute")
         asked = [_ask(talker, clips, seconds, number, sessions) for number, talker in enumerate(talkers)]
         active_s = await _cost_s(running, asyncio.gather(*asked))
@@ -59,7 +62,8 @@ async def _with_sessions(
     return [
         Figure(f"processor time per idle session-minute, {count}", "s", [idle_s / minutes]),
         Figure(f"processor time per active session-minute, {count}", "s", [active_s / minutes], note=note),
-        *_memory_figures(f"after turns of {count}", held),
+        *_memory_figures(f"with {count}, idle", resting),
+        *_memory_figures(f"with {count}, after turns", held),
     ]
 
 

@@ -66,6 +66,16 @@ def memory(pid: int) -> Memory:
     return Memory(resident * 1024 / 1e6, proportional * 1024 / 1e6)
 
 
+def settle(pid: int, limit_s: float = 20.0) -> None:
+    """Wait until the tree does nothing any more: 1 s in which it uses less than 2 %."""
+    until, used = time.monotonic() + limit_s, cpu_s(pid)
+    while time.monotonic() < until:
+        time.sleep(1.0)
+        before, used = used, cpu_s(pid)
+        if used - before < 0.02:
+            return
+
+
 def _stat(pid: int) -> list[str] | None:
     """The fields of /proc/PID/stat after the program's name (state, parent, …); None when it has ended."""
     try:
