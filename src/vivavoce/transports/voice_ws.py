@@ -206,7 +206,7 @@ class VoiceConnection:
             elif isinstance(message, bytes):
                 self._not_started()
             elif message is not None:
-                self._complain(ClientError("NOT_STARTED", "send start first"))
+                self._complain(ClientError("NOT_STARTED", f"{message.__struct_config__.tag}: send start first"))
 
     async def _checked(self, start: Start) -> Parked | None:
         """Refuse what cannot be started. Returns the parked session that *start* resumes."""
