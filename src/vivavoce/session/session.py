@@ -28,7 +28,6 @@ from vivavoce.events import (
     Info,
     InterruptReason,
     Outcome,
-    PartialTranscript,
     Played,
     RecognizerDone,
     ServerMessage,
@@ -48,6 +47,7 @@ from vivavoce.session.conversation import Conversation
 from vivavoce.session.listening import Listening, Utterance
 from vivavoce.session.options import Options
 from vivavoce.session.outbox import Outbox
+from vivavoce.session.partials import Partials
 from vivavoce.session.timers import SessionTimers
 from vivavoce.settings import Settings
 
@@ -90,6 +90,7 @@ class Session:
         self._listening = Listening(
             engines.vad, engines.asr, endpointer, self, clock=self._clock, timeout_s=settings.asr.timeout_s
         )
+        self._partials = Partials(self.emit)
         self.fresh = False
         """Whether the stream was opened, and nothing was finished since."""
         self._audio_in: AudioIn | None = None
@@ -137,6 +138,7 @@ class Session:
             return
         self.handle(moves.Closed(reason))
         self._listening.close()
+        self._partials.drop()
         self.timers.cancel()
         self._changed.set()
         if self._wake_up is not None:
@@ -267,7 +269,7 @@ class Session:
             utterance.shown = transcript.text
             if self.settings.stream.debug:
                 self.emit(Debug(event="t_partial", values={"utterance": utterance.id, "kind": transcript.kind}))
-            self.emit(PartialTranscript(text=transcript.text))
+            self._partials.show(utterance.id, transcript.text)
         stable = transcript.kind == "stable"
         self.handle(
             moves.Heard(utterance.id, transcript.text, utterance.speech_s, stable=stable, paused=utterance.paused)
@@ -275,6 +277,7 @@ class Session:
 
     def on_recognizer_error(self, utterance: Utterance, error: EngineError) -> None:
         self._listening.endpointer.drop()
+        self._partials.drop(utterance.id)
         self._failure = error
         self.handle(moves.Recognized(utterance.id, "", failed=True))
 
@@ -284,6 +287,7 @@ class Session:
                 turn = self._turn_of[1]
                 self.emit(FinalTranscript(text=transcript.text, id=utterance.id, revision=1, turn_id=turn))
             return
+        self._partials.drop(utterance.id)
         self.emit(RecognizerDone(id=utterance.id, busy_s=transcript.busy_s))
         text = transcript.text if transcript.text and self._may_take_turn() else ""
         self.handle(moves.Recognized(utterance.id, text))
@@ -321,6 +325,7 @@ class Session:
                 self._listening.finish(utterance)
             case moves.DropUtterances():
                 self._listening.drop()
+                self._partials.drop()
             case moves.StartReply(number, text, preemptive=preemptive):
                 self._launch(number, text, confirmed=not preemptive)
             case moves.ConfirmReply(number):
@@ -388,6 +393,7 @@ class Session:
         self.options = options
         self._taker.rules = options.turn_rules(self.settings)
         self._listening.endpointer.rules = options.endpoint_rules(self.settings)
+        self._partials.interval_s = options.partial_interval_ms / 1000
         self._listening.hearing = msgspec.structs.replace(
             self._listening.hearing,
             language=options.language.partition("_")[0],
