@@ -263,6 +263,8 @@ class ReplyText(Observation, frozen=True):
     text: str
     tokens: int
     seconds: float
+    span_s: float = 0.0
+    """From the first token to the last, as the model made them: a held-back reply sends them all at once."""
 
 
 class UtteranceOpened(Observation, frozen=True):

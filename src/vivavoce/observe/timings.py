@@ -21,6 +21,7 @@ from vivavoce.events import (
     PhraseSpoken,
     RecognizerDone,
     ReplyStarted,
+    ReplyText,
     SpeechEnded,
     UtteranceOpened,
 )
@@ -38,6 +39,7 @@ class _Marks(msgspec.Struct):
     final: float | None = None
     first_token: float | None = None
     last_token: float | None = None
+    made_s: float | None = None
     first_speech: float | None = None
     tokens: int = 0
     phrases: int = 0
@@ -59,6 +61,8 @@ class Timings:
         match event:
             case LLMToken(turn_id=int(turn)):
                 self._token(self._turn(turn), event, at_s)
+            case ReplyText(turn_id=turn):
+                self._turn(turn).made_s = event.span_s
             case FirstAudio(turn_id=turn):
                 self._turn(turn).first_speech = at_s
             case PhraseSpoken(turn_id=turn):
@@ -92,7 +96,9 @@ class Timings:
         def since(mark: float | None) -> float | None:
             return None if mark is None or zero is None else round((mark - zero) * 1000, 1)
 
-        span_s = (marks.last_token or 0.0) - (marks.first_token or 0.0)
+        span_s = marks.made_s
+        if span_s is None:  # cut while the model was writing
+            span_s = (marks.last_token or 0.0) - (marks.first_token or 0.0)
         voice_to_voice = None
         if marks.first_speech is not None and marks.end_of_speech is not None:
             voice_to_voice = round((marks.first_speech - marks.end_of_speech) * 1000, 1)

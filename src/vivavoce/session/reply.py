@@ -127,6 +127,7 @@ class Reply:
         self._late: asyncio.TimerHandle | None = None  # rings when text has waited too long for a boundary
         self._seq = 0
         self._tokens = 0
+        self._first_token_at = self._last_token_at = 0.0
         self._complete = False
         self._silenced = False
 
@@ -200,7 +201,8 @@ class Reply:
         if self.error is None:
             self.emit(LLMToken(text="", done=True, turn_id=self.number))
         seconds = self._clock() - began
-        self.emit(ReplyText(turn_id=self.number, text=self.text, tokens=self._tokens, seconds=seconds))
+        span_s = self._last_token_at - self._first_token_at
+        self.emit(ReplyText(turn_id=self.number, text=self.text, tokens=self._tokens, seconds=seconds, span_s=span_s))
         self._slots.put_nowait(None)
 
     def _take(self, delta: Delta) -> list[str]:
@@ -211,6 +213,9 @@ class Reply:
         text = delta.text[:room]
         if not text:
             return []
+        self._last_token_at = self._clock()
+        if not self._tokens:
+            self._first_token_at = self._last_token_at
         self._tokens += 1
         self.text += text
         self.emit(LLMToken(text=text, turn_id=self.number))
