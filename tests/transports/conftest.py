@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,9 +17,9 @@ def descriptors() -> set[str]:
     if not FDS.is_dir():
         return set()
     found = set()
-    for entry in os.listdir(FDS):
+    for entry in FDS.iterdir():
         try:
-            found.add(f"{entry} {os.readlink(FDS / entry)}")
+            found.add(f"{entry.name} {entry.readlink()}")
         except OSError:
             continue  # the listing's own
     return found

@@ -100,9 +100,9 @@ async def test_fields_nobody_knows_are_ignored() -> None:
 async def test_ping_is_answered_with_its_own_id_also_before_start() -> None:
     async with a_server() as server:
         peer = await server.connect()
-        for count, id in enumerate(["a", 7, 2.5, None], start=1):
-            await peer.send("ping", id=id)
-            assert (await peer.wait("pong", count))["id"] == id
+        for count, own in enumerate(["a", 7, 2.5, None], start=1):
+            await peer.send("ping", id=own)
+            assert (await peer.wait("pong", count))["id"] == own
         await peer.start()
         await peer.send("ping", id="later")
         assert (await peer.wait("pong", 5))["id"] == "later"

@@ -418,7 +418,7 @@ def suppress_store(store: ConversationStore | None) -> Iterator[None]:
     if store is None:
         yield
         return
-    with mock.patch("vivavoce.app.open_store", lambda memory: store):
+    with mock.patch("vivavoce.app.open_store", return_value=store):
         yield
 
 
