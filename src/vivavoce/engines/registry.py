@@ -23,6 +23,10 @@ log = logging.getLogger(__name__)
 
 START_S = 60.0
 """An engine that has not started by then counts as unavailable."""
+OWN_PROCESSES: frozenset[Role] = frozenset({"asr", "tts"})
+"""Roles whose engines mostly load in processes of their own."""
+SPAWN_S = 0.02
+"""How long it takes until those run."""
 
 Factory = Callable[[Settings], Any]
 
@@ -123,7 +127,10 @@ class InstalledEngines:
     async def start(self) -> None:
         """Load all engines side by side. Never raises EngineError: see `failure`."""
         async with asyncio.TaskGroup() as group:
-            for role in FACTORIES:
+            for role in OWN_PROCESSES:
+                group.create_task(self._start(role))
+            await asyncio.sleep(SPAWN_S)  # what the others import keeps this loop busy: the processes load meanwhile
+            for role in FACTORIES.keys() - OWN_PROCESSES:
                 group.create_task(self._start(role))
         self._started.set()
 
