@@ -105,7 +105,7 @@ class Listening:
         self._listener = listener
         self._clock = clock
         self._timeout_s = timeout_s
-        self._lead: deque[bytes] = deque(maxlen=max(1, round(LEAD_S * vad.sample_rate / vad.window)))
+        self._lead: deque[bytes] = deque(maxlen=1 + round(LEAD_S * vad.sample_rate / vad.window))
         self._current: Utterance | None = None
         self._latest: Utterance | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
