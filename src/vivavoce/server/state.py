@@ -36,7 +36,7 @@ class ServerState:
         self.sessions = Sessions(
             limit=settings.server.max_sessions,
             window_s=settings.stream.resume_window_s,
-            clock=time.monotonic,
+            clock=asyncio.get_running_loop().time,
             enabled=settings.stream.enabled,
         )
         self.loop_monitor = LoopMonitor(active=lambda: len(self.sessions) > 0)

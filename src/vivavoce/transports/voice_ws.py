@@ -130,6 +130,9 @@ class VoiceConnection:
                 reader.cancel()
                 await asyncio.wait({reader})
                 await self._say_goodbye(writer, code, reason)
+                if self.session is not None and code != 1000:
+                    # Not before now: only what has been numbered can be sent again.
+                    self._server.sessions.park(self.session, self._owner)
         finally:
             self._server.sessions.leave(self)
             self._ended.set()
@@ -238,16 +241,12 @@ class VoiceConnection:
             )
             if parked is not None:
                 session.go_on(parked.options, parked.turn)
-            try:
-                async with session.running("voice_ws" if not self._legacy else "ws_legacy"):
-                    self.session = session
-                    self._start(session, start, message="listening" if not resumed else "resumed", resumed=resumed)
-                    self._warn()
-                    while True:
-                        await self._take(session, await self._receive())
-            finally:
-                if not (self._end.done() and self._end.result()[0] == 1000):
-                    self._server.sessions.park(session, self._owner)
+            async with session.running("voice_ws" if not self._legacy else "ws_legacy"):
+                self.session = session
+                self._start(session, start, message="listening" if not resumed else "resumed", resumed=resumed)
+                self._warn()
+                while True:
+                    await self._take(session, await self._receive())
 
     def _turn_wait_s(self) -> float:
         """Count a turn of this client's address."""
