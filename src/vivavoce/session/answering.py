@@ -148,7 +148,6 @@ class Answering:
         self._running[number] = running
         floor.emit(ReplyStarted(turn_id=number, preemptive=not confirmed))
         running.task = group.create_task(self._turn(running, recital), name=f"turn {number}")
-        self._limit(running, self._clock())
 
     def confirm(self, number: int) -> None:
         """The turn is certain: let it be heard."""
@@ -198,6 +197,7 @@ class Answering:
         try:
             async with self._floor.conversation.floor:
                 if running.cut is None:
+                    self._limit(running, self._clock())  # not while another connection has the floor
                     await self._answer(running, recital)
                 record = self._remember(running)
         except asyncio.CancelledError:
