@@ -59,7 +59,7 @@ async def test_words_over_the_answer_cut_it_to_what_was_heard(audio_out: str) ->
     closed_once(peer, 1, "user_speech")
     assert STORY.startswith(cut["heard_text"])
     assert len(cut["heard_text"]) == pytest.approx((at - began) / 0.05, abs=12)
-    assert [(t.user, t.assistant, t.interrupted) for t in kept][0] == ("tell me a story", cut["heard_text"], True)
+    assert (kept[0].user, kept[0].assistant, kept[0].interrupted) == ("tell me a story", cut["heard_text"], True)
     assert kept[1].user == "wait a moment"
 
 
