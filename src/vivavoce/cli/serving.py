@@ -20,6 +20,7 @@ import uvicorn
 from vivavoce.app import create_app
 from vivavoce.cli import Failed
 from vivavoce.server.deadline import with_deadline
+from vivavoce.server.sockets import SocketProtocol
 from vivavoce.server.state import ServerState
 from vivavoce.settings import Settings
 
@@ -61,7 +62,7 @@ def configuration(settings: Settings) -> uvicorn.Config:
         create_app(settings),
         loop="auto",  # uvloop where there is one
         http=with_deadline(server.request_timeout_s),
-        ws="websockets-sansio",
+        ws=SocketProtocol,
         ws_ping_interval=server.ping_interval_s,
         ws_ping_timeout=server.ping_timeout_s,
         ws_max_size=server.max_message_bytes,

@@ -1,0 +1,41 @@
+"""uvicorn's WebSockets, without its patience for peers that are gone or do not read.
+
+`SocketProtocol` goes where uvicorn takes `ws=`. uvicorn closes a transport gracefully, which waits until the peer has
+read all that was written: for ever, where it reads nothing. And it hands the application every message that had come
+before the connection was lost, which only keeps alive a session that nobody is in.
+"""
+
+from __future__ import annotations
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+LINGER_S = 2.0
+"""How long a peer may take to read the last words, and to answer a close."""
+
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """One WebSocket: it ends at most LINGER_S after the application has left it."""
+
+    async def run_asgi(self) -> None:
+        self.close_timeout = LINGER_S
+        try:
+            await super().run_asgi()
+        finally:
+            if not self.disconnected:
+                self.loop.call_later(LINGER_S, self._give_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if (
+            self.handshake_complete and self.conn.close_rcvd is None
+        ):  # not a goodbye: what it said before is of no use to anybody
+            while not self.queue.empty():
+                self.queue.get_nowait()
+        super().connection_lost(exc)
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self.transport.abort()
+
+    def _give_up(self) -> None:
+        if not self.disconnected and self.transport.get_write_buffer_size():
+            self.transport.abort()
