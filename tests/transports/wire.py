@@ -475,6 +475,10 @@ class Listening:
     def state(self) -> ServerState:
         return self.server.state
 
+    @property
+    def http(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
     def url(self, path: str = "/ws") -> str:
         return f"ws://127.0.0.1:{self.port}{path}"
 
