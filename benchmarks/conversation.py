@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from benchmarks.figures import Figure
-from benchmarks.processes import Server, server
+from benchmarks.processes import Server, server, settle
 from benchmarks.talker import Clip, utterances
 from benchmarks.turns import AudioOut, BargeIn, SpokenTurn, barge_in, spoken_turn
 from vivavoce.core.endpointing import EndpointRules
@@ -35,13 +36,21 @@ def latency(runs: int, progress: Progress, *, quick: bool = False) -> list[Figur
     loops: list[dict[str, Any]] = []
     forms: tuple[AudioOut, ...] = ("wav_b64", "pcm")
     with server() as running:
-        asyncio.run(spoken_turn(running.url, clips[0], rules, "pcm", whole=False))  # nothing is measured cold
+        _settled(running, clips[0], rules)
         for form, clip in itertools.product(forms, [clip for _ in range(runs) for clip in clips]):
             turn = asyncio.run(spoken_turn(running.url, clip, rules, form, whole=False))
             turns.append((form, turn))
             loops.append(running.get("/health")["loop"])
-            progress(f"{form:8} {clip.name:24} {_shown(turn)}")
+            progress(f"{form:8} {clip.name:32} {_shown(turn)}, loop {loops[-1]['own_ms']:.0f} ms")
     return [*_latency_figures(turns, rules), *_loop_figures(loops)]
+
+
+def _settled(running: Server, clip: Clip, rules: EndpointRules) -> None:
+    """Speak once, so that nothing is measured cold, and let the start leave the loop monitor's window."""
+    asyncio.run(spoken_turn(running.url, clip, rules, "pcm", whole=False))
+    settle(running.pid)
+    health = running.get("/health")
+    time.sleep(max(0.0, health["loop"]["window_s"] + 1 - health["uptime_s"]))
 
 
 def _latency_figures(turns: list[tuple[AudioOut, SpokenTurn]], rules: EndpointRules) -> list[Figure]:
@@ -86,7 +95,7 @@ def _shown(turn: SpokenTurn) -> str:
         return "no answer"
     parts = [("endpoint", turn.endpoint_s), ("final", turn.final_s), ("token", turn.first_token_s)]
     past = "  ".join(f"{name} {(at - turn.silence_s) * 1000:+5.0f}" for name, at in parts if at is not None)
-    return f"{turn.overhead_ms:5.0f} ms past the silence   ({past})"
+    return f"{turn.overhead_ms:5.0f} ms past the silence ({past})"
 
 
 def barge_ins(runs: int, progress: Progress, *, quick: bool = False) -> list[Figure]:
@@ -120,7 +129,7 @@ def _interruptions(
             )
             if value is not None
         )
-        progress(f"{form:8} {clip.name:24} {one.outcome}: {shown}")
+        progress(f"{form:8} {clip.name:32} {one.outcome}: {shown}")
     return taken
 
 
