@@ -66,6 +66,10 @@ class EngineError(VivavoceError):
     """An engine failed. `role` says which kind, so that the code can name it."""
 
     suffix = "FAILED"
+    transient = False
+    """Whether the same request may well succeed in a moment; whoever raises the error sets it."""
+    retry_after_s = 0.0
+    """The least time that a server asked to be left alone."""
 
     def __init__(self, role: Role, message: str, *, hint: str = "") -> None:
         super().__init__(message, hint=hint)
