@@ -93,7 +93,8 @@ class Hearing(msgspec.Struct, kw_only=True):
     partial_interval_s: float = 1.0
     """At most one partial in this time; an engine may decode less often to save work."""
     final_wait_s: float = 0.5
-    """How long the final may take after the end of the frames; past that give the best there is, and revise it."""
+    """How long the final may take after the end of the frames; past that give the best there is, and revise it. Read it
+    when the frames have ended: it is longer for audio that came faster than it was spoken."""
     adaptation: MutableMapping[str, Any] = msgspec.field(default_factory=dict)
     """The session's own store for an engine's running adaptation (noise, cepstral mean); empty at first."""
 

@@ -14,6 +14,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Protocol
 
+import msgspec
+
 from vivavoce.core.endpointing import Endpoint, Endpointer
 from vivavoce.engines.base import AudioFrame, Hearing, Recognizer, Transcript, VoiceActivityDetector
 from vivavoce.errors import EngineError, EngineFailed, EngineTimeout
@@ -37,8 +39,9 @@ class Listener(Protocol):
 class Utterance:
     """One utterance being recognised. Frames are kept, so that a second worker can take over from a dead one."""
 
-    def __init__(self, id: str, previous: Utterance | None) -> None:
+    def __init__(self, id: str, previous: Utterance | None, hearing: Hearing, now: float) -> None:
         self.id = id
+        self.hearing = hearing
         self.speech_s = 0.0
         self.paused = False
         self.shown = ""
@@ -46,6 +49,10 @@ class Utterance:
         self.done = asyncio.Event()
         """Set when the final transcript was delivered."""
         self._previous = previous
+        self.early_s = 0.0
+        """How much sooner than it was spoken its audio came: a file that is sent at once is still to be decoded."""
+        self._opened_at = now
+        self._heard_s = 0.0
         self._frames: list[AudioFrame] = []
         self._ended = False
         self._news = asyncio.Event()
@@ -58,6 +65,17 @@ class Utterance:
     def put(self, frame: AudioFrame) -> None:
         self._frames.append(frame)
         self._news.set()
+
+    def hear(self, frame: AudioFrame, seconds: float) -> None:
+        """Audio since the utterance was opened."""
+        self._heard_s += seconds
+        self.put(frame)
+
+    def finish(self, now: float) -> None:
+        """The audio is over. The final may take longer where it came early."""
+        self.early_s = max(0.0, self._heard_s - (now - self._opened_at))
+        self.hearing.final_wait_s += self.early_s
+        self.end()
 
     def end(self) -> None:
         self._ended = True
@@ -126,7 +144,9 @@ class Listening:
 
     def open(self, id: str, group: asyncio.TaskGroup) -> None:
         """Begin to recognise an utterance, from a little before now."""
-        utterance = Utterance(id, self._latest if self._latest and not self._latest.done.is_set() else None)
+        previous = self._latest if self._latest and not self._latest.done.is_set() else None
+        # Its own copy, for its own wait; what the engine adapts is the session's.
+        utterance = Utterance(id, previous, msgspec.structs.replace(self.hearing), self._clock())
         for pcm in self._lead:
             utterance.put(AudioFrame(pcm, speech=True))
         self._current = self._latest = utterance
@@ -139,9 +159,9 @@ class Listening:
         utterance, self._current = self._current, None
         if utterance is None or utterance.id != id:
             return
-        utterance.end()
+        utterance.finish(self._clock())
         if utterance.deadline is not None:
-            utterance.deadline.reschedule(asyncio.get_running_loop().time() + self._timeout_s)
+            utterance.deadline.reschedule(asyncio.get_running_loop().time() + self._timeout_s + utterance.early_s)
 
     def drop(self) -> None:
         """Abandon all utterances; nothing of them is reported."""
@@ -170,7 +190,7 @@ class Listening:
             self._current.speech_s = self.endpointer.speech_s
             self._current.paused = not speech
             if self._current is before:  # an utterance opened just now has this window in its lead already
-                self._current.put(AudioFrame(pcm, speech))
+                self._current.hear(AudioFrame(pcm, speech), self.endpointer.window_s)
 
     async def _recognize(self, utterance: Utterance) -> None:
         """Read the recogniser; one that breaks is replaced once, and hears the utterance from its start."""
@@ -186,11 +206,10 @@ class Listening:
             utterance.done.set()
 
     async def _read(self, utterance: Utterance) -> None:
-        hearing = self.hearing
         try:
             async with (
-                asyncio.timeout(self._timeout_s if utterance.ended else None) as utterance.deadline,
-                aclosing(self._recognizer.transcribe(utterance.frames(), hearing)) as transcripts,
+                asyncio.timeout(self._timeout_s + utterance.early_s if utterance.ended else None) as utterance.deadline,
+                aclosing(self._recognizer.transcribe(utterance.frames(), utterance.hearing)) as transcripts,
             ):
                 async for transcript in transcripts:
                     if transcript.kind == "final":

@@ -70,7 +70,7 @@ class PocketSphinxRecognizer:
             raise EngineUnavailable("asr", "the recogniser is not running")
         async with self._pool.lend(LEND_S) as worker:
             worker.send("begin", hearing.partial_interval_s, hearing.adaptation.get(PROFILE))
-            feeding = asyncio.create_task(_feed(worker, frames, hearing.final_wait_s))
+            feeding = asyncio.create_task(_feed(worker, frames, hearing))
             try:
                 async for transcript in _read(worker, feeding, hearing):
                     yield transcript
@@ -101,11 +101,11 @@ class PocketSphinxRecognizer:
         log.info("made the language model in %.1f s", time.monotonic() - started)
 
 
-async def _feed(worker: Worker, frames: AsyncIterator[AudioFrame], final_wait_s: float) -> None:
+async def _feed(worker: Worker, frames: AsyncIterator[AudioFrame], hearing: Hearing) -> None:
     async for frame in frames:
         worker.send("audio", frame.pcm, frame.speech)
         await worker.drain()
-    worker.send("end", final_wait_s)
+    worker.send("end", hearing.final_wait_s)
 
 
 async def _read(worker: Worker, feeding: asyncio.Task[None], hearing: Hearing) -> AsyncGenerator[Transcript, None]:
@@ -115,7 +115,7 @@ async def _read(worker: Worker, feeding: asyncio.Task[None], hearing: Hearing) -
     last = False
     while not last:
         try:
-            message = await _next(worker, feeding, None if final else hearing.final_wait_s + LATE_S)
+            message = await _next(worker, feeding, None if final else hearing)
         except TimeoutError:
             final = Transcript(text=best.text, kind="final", confidence=best.confidence, busy_s=best.busy_s)
             yield final
@@ -132,14 +132,15 @@ async def _read(worker: Worker, feeding: asyncio.Task[None], hearing: Hearing) -
             yield Transcript(text=text, kind="final", revision=1, confidence=confidence, busy_s=busy_s)
 
 
-async def _next(worker: Worker, feeding: asyncio.Task[None], late_s: float | None) -> list[Any]:
-    """The worker's next message. Raises TimeoutError *late_s* after the frames' end, and whatever broke the frames."""
+async def _next(worker: Worker, feeding: asyncio.Task[None], hearing: Hearing | None) -> list[Any]:
+    """The worker's next message. Raises TimeoutError where it is late for the final that *hearing* wants after the
+    frames' end, and whatever broke the frames."""
     receiving = asyncio.create_task(worker.receive())
     try:
         await asyncio.wait({receiving, feeding}, return_when=asyncio.FIRST_COMPLETED)
         if not receiving.done():
             feeding.result()
-            async with asyncio.timeout(late_s):
+            async with asyncio.timeout(hearing.final_wait_s + LATE_S if hearing else None):
                 await asyncio.wait({receiving})
         return receiving.result()
     finally:
