@@ -1,0 +1,189 @@
+"""What is done when a chat model cannot answer: try again, or let another one answer.
+
+Both wrap a ChatModel and are one, and both act only while nothing of an answer was yielded: what may have been spoken
+already is never said again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from random import Random
+
+from vivavoce.core.retry import Backoff, Breaker
+from vivavoce.engines.base import ChatModel, ChatRequest, Delta
+from vivavoce.errors import EngineError, EngineUnavailable
+
+log = logging.getLogger(__name__)
+
+
+class Retrying:
+    """Asks *model* again when it failed before its first delta, and may well do better in a moment."""
+
+    def __init__(
+        self,
+        model: ChatModel,
+        *,
+        attempts: int = 3,
+        budget_s: float = 5.0,
+        backoff: Backoff | None = None,
+        chance: Random | None = None,
+    ) -> None:
+        """budget_s: no attempt begins later than this after the first, whatever the server asks for."""
+        self.inner = model
+        self._attempts = attempts
+        self._budget_s = budget_s
+        self._backoff = backoff or Backoff()
+        self._chance = chance or Random()
+
+    @property
+    def name(self) -> str:
+        return self.inner.name
+
+    @property
+    def model(self) -> str:
+        return self.inner.model
+
+    async def start(self) -> None:
+        await self.inner.start()
+
+    async def close(self) -> None:
+        await self.inner.close()
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        """Yield the answer of the first attempt that gives one. Raises the error of the last."""
+        clock = asyncio.get_running_loop().time
+        began, attempt = clock(), 1
+        while True:
+            begun = False
+            try:
+                async with aclosing(self.inner.stream(request)) as deltas:
+                    async for delta in deltas:
+                        begun = True
+                        yield delta
+            except EngineError as error:
+                wait_s = max(error.retry_after_s, self._backoff.wait_s(attempt, self._chance.random()))
+                late = clock() - began + wait_s > self._budget_s
+                if begun or not error.transient or attempt == self._attempts or late:
+                    raise
+                attempt += 1
+                log.warning("[LLM-RETRY] attempt %d in %.1f s: %s", attempt, wait_s, error.message)
+            else:
+                return
+            await asyncio.sleep(wait_s)
+
+
+class Fallback:
+    """Lets *second* answer what *first* cannot begin to.
+
+    A first that does not work is left alone for a while, so that it costs no turn any time. A task of this object's own
+    then looks whether it can be started again.
+    """
+
+    def __init__(
+        self, first: ChatModel, second: ChatModel, *, breaker: Breaker | None = None, patience_s: float = 9.0
+    ) -> None:
+        """patience_s: a caller that gives up after this time without any delta has found a first that does not work."""
+        self.first = first
+        self.second = second
+        self.failure: EngineError | None = None
+        """Why the second answers; None while the first does."""
+        self._breaker = breaker or Breaker()
+        self._patience_s = patience_s
+        self._opened = asyncio.Event()
+        self._watch: asyncio.Task[None] | None = None
+
+    @property
+    def in_force(self) -> ChatModel:
+        """The model that answers the next request."""
+        return self.second if self._breaker.open else self.first
+
+    @property
+    def name(self) -> str:
+        return self.in_force.name
+
+    @property
+    def model(self) -> str:
+        return self.in_force.model
+
+    async def start(self) -> None:
+        """Start both. Raises EngineUnavailable only if the second cannot be started."""
+        await self.second.start()
+        try:
+            await self.first.start()
+        except EngineError as error:
+            self._failed(error)
+        self._watch = asyncio.create_task(self._look(), name=f"look for {self.first.name}")
+
+    async def close(self) -> None:
+        """End the task, and close both; idempotent."""
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.wait([self._watch])
+        await self.first.close()
+        await self.second.close()
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        """Yield the first's answer, or the second's if the first failed before its first delta."""
+        if not self._breaker.open:
+            clock = asyncio.get_running_loop().time
+            asked, begun, failed = clock(), False, False
+            try:
+                async with aclosing(self.first.stream(request)) as deltas:
+                    async for delta in deltas:
+                        if not begun:
+                            begun = True
+                            self._breaker.succeeded()
+                        yield delta
+            except EngineError as error:
+                failed = True
+                if begun:
+                    raise
+                self._turned_down(error)
+            else:
+                return
+            finally:
+                if not begun and not failed and clock() - asked >= self._patience_s:
+                    self._failed(EngineUnavailable("llm", f"no answer within {clock() - asked:.0f} s"))
+        async with aclosing(self.second.stream(request)) as deltas:
+            async for delta in deltas:
+                yield delta
+
+    def _turned_down(self, error: EngineError) -> None:
+        """The first did not begin. That it refuses this one request says nothing of the next."""
+        if error.transient or isinstance(error, EngineUnavailable):
+            self._failed(error)
+        else:
+            log.warning("[LLM-FALLBACK] %s answers this time: %s", self.second.name, error.message)
+
+    def _failed(self, error: EngineError) -> None:
+        if self.failure is None:
+            log.warning("[LLM-FALLBACK] %s answers: %s: %s", self.second.name, self.first.name, error.message)
+        self.failure = error
+        self._breaker.failed(asyncio.get_running_loop().time(), rest_s=error.retry_after_s)
+        self._opened.set()
+
+    async def _look(self) -> None:
+        """Whenever the first has rested, see whether it works again."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            await self._opened.wait()
+            while (due := self._breaker.trial_at) is not None:
+                await asyncio.sleep(max(0.0, due - clock()))
+                try:
+                    await self.first.start()
+                except EngineError as error:
+                    self._failed(error)
+                except Exception:  # the boundary of a task that must not end: a defect of an engine is logged
+                    log.exception("%s could not be started", self.first.name)
+                    self._breaker.failed(clock())
+                else:
+                    self._recovered()
+            self._opened.clear()
+
+    def _recovered(self) -> None:
+        self._breaker.tried()
+        self.failure = None
+        log.info("[LLM-FALLBACK] %s answers again", self.first.name)
