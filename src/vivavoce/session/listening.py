@@ -18,7 +18,7 @@ import msgspec
 
 from vivavoce.core.endpointing import Endpoint, Endpointer
 from vivavoce.engines.base import AudioFrame, Hearing, Recognizer, Transcript, VoiceActivityDetector
-from vivavoce.errors import EngineError, EngineFailed, EngineTimeout
+from vivavoce.errors import EngineBusy, EngineError, EngineFailed, EngineTimeout
 
 MAX_UTTERANCES = 4
 """Of one session, at once."""
@@ -193,11 +193,11 @@ class Listening:
                 self._current.hear(AudioFrame(pcm, speech), self.endpointer.window_s)
 
     async def _recognize(self, utterance: Utterance) -> None:
-        """Read the recogniser; one that breaks is replaced once, and hears the utterance from its start."""
+        """Read the recogniser; where it breaks, or none is free, another one hears the utterance from its start."""
         try:
             try:
                 await self._read(utterance)
-            except EngineFailed:
+            except (EngineFailed, EngineBusy):
                 await self._read(utterance)
         except EngineError as error:
             await utterance.turn_of_final()
