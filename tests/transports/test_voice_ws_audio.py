@@ -200,3 +200,29 @@ async def test_asr_only_takes_audio_as_fast_as_it_is_recognised() -> None:
         assert get_running_loop().time() - began < 10.0
     assert [m["text"] for m in peer.of("final_transcript")][:3] == ["one two", "three four", "five"]
     assert peer.of("llm_token", "error") == []
+
+
+@virtual
+async def test_a_file_sent_at_once_has_its_whole_length_to_be_decoded() -> None:
+    """The quick final is for those who wait; nobody waits for audio that came sooner than it was spoken."""
+    waits: list[float] = []
+
+    class Slow(FakeRecognizer):
+        async def transcribe(self, frames, hearing):  # type: ignore[no-untyped-def, override]
+            async for found in super().transcribe(frames, hearing):
+                if found.kind == "final":
+                    waits.append(hearing.final_wait_s)
+                yield found
+
+    async with a_server(asr=Slow([WORDS], final_delay_s=12.0)) as server:
+        peer = await server.connect()
+        await peer.start()
+        for frame in pieces(tone(8.0), 10_240):
+            await peer.send_raw(frame)
+        assert await transcript(peer) == WORDS
+        await peer.speak(1.0)
+        await peer.send("stop")
+        await peer.wait("metrics", 2)
+    assert waits[0] == pytest.approx(8.0 + 0.5, abs=0.3)
+    assert peer.of("metrics")[1]["outcome"] == "failed", "10 s is the limit for what was spoken in real time"
+    assert peer.of("error")[-1]["code"] == "ASR_TIMEOUT"

@@ -172,6 +172,13 @@ class Peer:
         await self.until(lambda: len(self.of(kind)) >= count, within_s)
         return self.of(kind)[count - 1]
 
+    async def news(self) -> bool:
+        """Wait for one more message; False once the connection has ended."""
+        self._news.clear()
+        if self.closed is None:
+            await self._news.wait()
+        return self.closed is None
+
     async def ended(self, within_s: float = 120.0) -> tuple[int, str]:
         """How the connection ended."""
         async with asyncio.timeout(within_s):
