@@ -140,7 +140,7 @@ class Asr(Section, frozen=True):
     workers: Annotated[int, opt("Utterances recognised at the same time", ge=1, le=256)] = 2
     final_wait_ms: Annotated[
         int, opt("How long the final may take before the best so far is given", ge=0, le=60_000)
-    ] = 500
+    ] = 80
 
 
 class Llm(Section, frozen=True):
