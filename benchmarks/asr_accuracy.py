@@ -33,6 +33,7 @@ from vivavoce.engines.vad.silero import SileroDetector
 
 RATE = 16000
 LEAD_S, SILENCE_S = 0.4, 0.7
+FINAL_WAIT_S = 0.08  # as after a silence in a session
 THRESHOLD, RELEASE = 0.5, 0.35
 NUMERALS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 
@@ -51,7 +52,10 @@ class Outcome:
 
     words: int = 0
     errors: int = 0
+    first_errors: int = 0
+    """Of the finals that came first, before any revision."""
     heard: list[str] = field(default_factory=list)
+    first_heard: list[str] = field(default_factory=list)
     audio_s: float = 0.0
     busy_s: float = 0.0
     final_ms: list[float] = field(default_factory=list)
@@ -163,6 +167,7 @@ async def recognise(engine: Recognizer, frames: list[AudioFrame], hearing: Heari
                 await asyncio.sleep(began + (i + 1) * 512 / RATE / pace - time.monotonic())
             yield frame
         ended = time.monotonic()
+        hearing.final_wait_s = FINAL_WAIT_S
 
     final = ""
     async for transcript in engine.transcribe(source(), hearing):
@@ -174,6 +179,7 @@ async def recognise(engine: Recognizer, frames: list[AudioFrame], hearing: Heari
             outcome.revisions += transcript.revision
             if not transcript.revision:
                 outcome.final_ms.append((time.monotonic() - ended) * 1000)
+                outcome.first_heard = normalised(final)
     outcome.heard = normalised(final)
     return outcome
 
@@ -185,12 +191,20 @@ async def measure(engine: Recognizer, vad: SileroDetector, clips: list[Clip], pa
         whole, hearing = Outcome(), Hearing(partial_interval_s=0.0)
         for frames in utterances(await windows(vad, clip.pcm)):
             part = await recognise(engine, frames, hearing, pace)
-            for name in ("heard", "audio_s", "busy_s", "final_ms", "first_ms", "revisions"):
+            for name in ("heard", "first_heard", "audio_s", "busy_s", "final_ms", "first_ms", "revisions"):
                 setattr(whole, name, getattr(whole, name) + getattr(part, name))
         said = normalised(clip.text)
         whole.words, whole.errors = len(said), errors(said, whole.heard)
+        whole.first_errors = errors(said, whole.first_heard)
         outcomes[clip.name] = whole
     return outcomes
+
+
+def percentiles(ordered: list[float]) -> str:
+    if not ordered:
+        return "-"
+    late = ordered[round(0.95 * (len(ordered) - 1))]
+    return f"{statistics.median(ordered):.0f} / {late:.0f}, at most {ordered[-1]:.0f}"
 
 
 def report(title: str, clips: list[Clip], outcomes: dict[str, Outcome], *, each: bool) -> None:
@@ -201,20 +215,26 @@ def report(title: str, clips: list[Clip], outcomes: dict[str, Outcome], *, each:
             one = outcomes[clip.name]
             print(f"  {clip.group[:4]} {one.errors:2d}/{one.words:<2d} {clip.name:36s} {' '.join(one.heard)}")
     groups["commands+digits"] = groups["commands"] + groups["digits"]
-    print(f"| {title} | clips | errors / words | WER | exact | real-time factor | final ms median / p95 |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        f"| {title} | clips | errors / words | WER | of first finals | exact | real-time factor | final ms median / p95 |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     for name, group in sorted(groups.items()):
         wrong, words = sum(o.errors for o in group), sum(o.words for o in group)
         rate = f"{wrong / words:.3f}" if words else "-"
+        first = f"{sum(o.first_errors for o in group) / words:.3f}" if words else "-"
         audio = sum(o.audio_s for o in group)
         factor = f"{sum(o.busy_s for o in group) / audio:.2f}" if audio else "-"
-        waits = sorted(ms for o in group for ms in o.final_ms)
-        late = f"{statistics.median(waits):.0f} / {waits[int(0.95 * (len(waits) - 1))]:.0f}" if waits else "-"
+        late = percentiles(sorted(ms for o in group for ms in o.final_ms)).partition(",")[0]
         exact = sum(o.errors == 0 for o in group)
-        print(f"| {name} | {len(group)} | {wrong} / {words} | {rate} | {exact} | {factor} | {late} |")
-    first = sorted(ms for o in outcomes.values() for ms in o.first_ms)
-    if first:
-        print(f"first partial after the start of speech: median {statistics.median(first):.0f}, max {first[-1]:.0f} ms")
+        print(f"| {name} | {len(group)} | {wrong} / {words} | {rate} | {first} | {exact} | {factor} | {late} |")
+    starts = sorted(ms for o in outcomes.values() for ms in o.first_ms)
+    if starts:
+        print(
+            f"first partial after the start of speech: median {statistics.median(starts):.0f}, max {starts[-1]:.0f} ms"
+        )
+    waits = sorted(ms for o in outcomes.values() for ms in o.final_ms)
+    print(f"finals: {len(waits)}; {percentiles(waits)} ms after the frames' end")
     print(f"revised finals: {sum(o.revisions for o in outcomes.values())}\n", flush=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import os
 import re
 import statistics
 import subprocess
@@ -65,18 +66,21 @@ def _installed_bytes(name: str) -> int:
 
 
 def fresh(runs: int) -> list[Figure]:  # noqa: ARG001 - once is enough: it installs everything
-    """`git clone` and `make run`, until /ready; needs the package index (pip's own configuration applies)."""
+    """`git clone` and `make run`, until /ready, with empty caches; needs the package index."""
     with tempfile.TemporaryDirectory(prefix="vivavoce-fresh-") as folder:
         clone, log, port = Path(folder) / "clone", Path(folder) / "run.log", free_port()
         began = time.perf_counter()
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
         with log.open("wb") as output:
             command = ["make", "run", f"ARGS=--port {port}", f"PYTHON={sys.base_prefix}/bin/python3"]
-            process = subprocess.Popen(command, cwd=clone, stdout=output, stderr=output, start_new_session=True)
+            env = os.environ | {"XDG_CACHE_HOME": folder}  # of pip, and of the recogniser's language model
+            process = subprocess.Popen(
+                command, cwd=clone, env=env, stdout=output, stderr=output, start_new_session=True
+            )
         try:
             wait_ready(f"http://127.0.0.1:{port}/ready", process, log, limit_s=600)
             took = time.perf_counter() - began
         finally:
             stop(process, group=True)
-    note = "git clone, make run, /ready; with this user's pip and model caches"
+    note = "git clone, make run, /ready; nothing cached"
     return [Figure("fresh clone ready", "s", [took], target=60, note=note)]
