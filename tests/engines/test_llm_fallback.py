@@ -190,7 +190,7 @@ def test_a_dead_first_costs_no_turn_any_time(caplog: pytest.LogCaptureFixture) -
 
     with caplog.at_level(logging.WARNING):
         run_virtually(main())
-    assert [r.getMessage() for r in caplog.records] == ["[LLM-FALLBACK] b answers: a: connection refused"]
+    assert not caplog.records, "whoever started it says so, once"
 
 
 def test_a_first_that_works_again_answers_again(caplog: pytest.LogCaptureFixture) -> None:
@@ -205,7 +205,10 @@ def test_a_first_that_works_again_answers_again(caplog: pytest.LogCaptureFixture
 
     with caplog.at_level(logging.INFO):
         run_virtually(main())
-    assert caplog.records[-1].getMessage() == "[LLM-FALLBACK] a answers again"
+    assert [r.getMessage() for r in caplog.records] == [
+        "[LLM-FALLBACK] b answers: a: it broke",
+        "[LLM-FALLBACK] a answers again",
+    ]
 
 
 def test_a_first_that_starts_but_never_answers_is_asked_less_and_less() -> None:

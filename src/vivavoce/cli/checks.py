@@ -138,7 +138,9 @@ def engines(loaded: Loaded, installed: InstalledEngines) -> Iterator[Finding]:
         others = ", ".join(name for name in FACTORIES[role] if name != row["name"])
         text = f"{what}: {row['name']} ({why}{f'; also there: {others}' if others else ''})"
         failure = installed.failure(role)
-        if failure is None:
+        if failure is None and row["detail"]:
+            yield Finding("problem", f"{text}: {row['detail']}")
+        elif failure is None:
             yield Finding("ok", text)
         else:
             yield Finding("problem", f"{text} does not work: {failure.message}", failure.hint)

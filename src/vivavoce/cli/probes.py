@@ -40,8 +40,8 @@ class NoEffects:
 
 
 async def probe_all(installed: InstalledEngines, settings: Settings) -> list[Finding]:
-    """The probes of the engines that have started."""
-    engines = installed.in_force
+    """The probes of the engines that have started; none answers for another."""
+    engines = installed.unguarded
     return [
         await _probe(f"llm {engines.llm.name}", settings.llm.timeout_s, lambda: _ask(engines.llm, settings)),
         await _probe(f"tts {engines.tts.name}", settings.tts.timeout_s, lambda: _speak(engines.tts, settings)),

@@ -109,12 +109,12 @@ class Fallback:
         return self.in_force.model
 
     async def start(self) -> None:
-        """Start both. Raises EngineUnavailable only if the second cannot be started."""
+        """Start both; `failure` says whether the first could be. Raises EngineUnavailable if the second can not."""
         await self.second.start()
         try:
             await self.first.start()
         except EngineError as error:
-            self._failed(error)
+            self._rest(error)
         self._watch = asyncio.create_task(self._look(), name=f"look for {self.first.name}")
 
     async def close(self) -> None:
@@ -159,8 +159,10 @@ class Fallback:
             log.warning("[LLM-FALLBACK] %s answers this time: %s", self.second.name, error.message)
 
     def _failed(self, error: EngineError) -> None:
-        if self.failure is None:
-            log.warning("[LLM-FALLBACK] %s answers: %s: %s", self.second.name, self.first.name, error.message)
+        log.warning("[LLM-FALLBACK] %s answers: %s: %s", self.second.name, self.first.name, error.message)
+        self._rest(error)
+
+    def _rest(self, error: EngineError) -> None:
         self.failure = error
         self._breaker.failed(asyncio.get_running_loop().time(), rest_s=error.retry_after_s)
         self._opened.set()
@@ -175,7 +177,7 @@ class Fallback:
                 try:
                     await self.first.start()
                 except EngineError as error:
-                    self._failed(error)
+                    self._rest(error)
                 except Exception:  # the boundary of a task that must not end: a defect of an engine is logged
                     log.exception("%s could not be started", self.first.name)
                     self._breaker.failed(clock())

@@ -1,7 +1,9 @@
 """Which engine serves each role. Besides `app` only this module knows concrete engines.
 
-`auto` takes the best engine that is installed; today the embedded ones. An engine that cannot be loaded stays in its
-place and says so: `failure` has the cause, `/ready` shows it, and every use of it raises it.
+`auto` takes the best engine that is installed; today the embedded ones, and the language model that is configured, or
+Ollama's. An engine that cannot be loaded stays in its place and says so: `failure` has the cause, `/ready` shows it,
+and every use of it raises it. A language model elsewhere is no such engine: while it does not work, the offline
+assistant answers.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ from typing import Any
 
 import platformdirs
 
-from vivavoce.engines.base import Engine, Engines, Recognizer, Synthesizer, VoiceActivityDetector
+from vivavoce.core.retry import Breaker
+from vivavoce.engines.base import ChatModel, Engine, Engines, Recognizer, Synthesizer, VoiceActivityDetector
+from vivavoce.engines.fallback import Fallback, Retrying
 from vivavoce.engines.missing import MissingDetector, MissingModel, MissingRecognizer, MissingSynthesizer
 from vivavoce.errors import EngineError, EngineUnavailable, Role, SettingsError
 from vivavoce.settings import Settings
@@ -23,6 +27,10 @@ log = logging.getLogger(__name__)
 
 START_S = 60.0
 """An engine that has not started by then counts as unavailable."""
+AUTO_LOOK_S = 0.3
+"""How long `auto` waits for an Ollama that nobody has named."""
+AUTO_REST_S = 60.0
+"""How often it looks again."""
 OWN_PROCESSES: frozenset[Role] = frozenset({"asr", "tts"})
 """Roles whose engines mostly load in processes of their own."""
 SPAWN_S = 0.02
@@ -43,13 +51,50 @@ def _pocketsphinx(settings: Settings) -> Recognizer:
     return PocketSphinxRecognizer(workers=settings.asr.workers, cache_dir=cache_dir())
 
 
-def _offline(settings: Settings) -> Any:
+def _openai(settings: Settings) -> ChatModel:
+    from vivavoce.engines.llm.openai import VENDOR_URL, OpenAIChat
+
+    llm, vendor = settings.llm, settings.openai
+    if llm.base_url:  # the vendor's key goes to nobody else
+        model = OpenAIChat(
+            base_url=llm.base_url, model=llm.model, api_key=llm.api_key, temperature=llm.temperature,
+            max_tokens=llm.max_tokens, connect_s=llm.connect_timeout_s,
+        )  # fmt: skip
+    else:
+        model = OpenAIChat(
+            base_url=vendor.base_url or VENDOR_URL, model=llm.model or vendor.model,
+            api_key=vendor.api_key or llm.api_key, temperature=vendor.temperature, max_tokens=vendor.max_tokens,
+            connect_s=llm.connect_timeout_s,
+        )  # fmt: skip
+    return _guarded(model, settings, Breaker())
+
+
+def _ollama(settings: Settings) -> ChatModel:
+    from vivavoce.engines.llm.ollama import OllamaChat
+
+    llm, auto = settings.llm, settings.llm.provider == "auto"
+    model = OllamaChat(
+        base_url=settings.ollama.base_url, model=llm.model or settings.ollama.model, temperature=llm.temperature,
+        max_tokens=llm.max_tokens, connect_s=AUTO_LOOK_S if auto else llm.connect_timeout_s,
+        look_s=AUTO_LOOK_S if auto else llm.connect_timeout_s,
+    )  # fmt: skip
+    return _guarded(model, settings, Breaker(rest_s=AUTO_REST_S) if auto else Breaker())
+
+
+def _guarded(model: ChatModel, settings: Settings, breaker: Breaker) -> ChatModel:
+    """*model* with retries, and with the offline assistant for when it does not work."""
+    limit_s = settings.llm.first_token_timeout_s
+    retrying = Retrying(model, budget_s=limit_s / 2)
+    return Fallback(retrying, _offline(settings), breaker=breaker, patience_s=0.9 * limit_s)
+
+
+def _offline(settings: Settings) -> ChatModel:  # noqa: ARG001
     from vivavoce.engines.llm.offline import OfflineChat
 
     return OfflineChat()
 
 
-def _espeak(settings: Settings) -> Synthesizer:
+def _espeak(settings: Settings) -> Synthesizer:  # noqa: ARG001
     from vivavoce.engines.tts.espeak import EspeakSynthesizer
 
     return EspeakSynthesizer()
@@ -58,14 +103,15 @@ def _espeak(settings: Settings) -> Synthesizer:
 FACTORIES: dict[Role, dict[str, Factory]] = {
     "vad": {"silero": _silero},
     "asr": {"pocketsphinx": _pocketsphinx},
-    "llm": {"offline": _offline},
+    "llm": {"openai": _openai, "ollama": _ollama, "offline": _offline},
     "tts": {"espeak": _espeak},
 }
-"""In the order in which `auto` tries them, best first."""
+"""By name. `auto` takes the first, of the language models what `_auto_model` says."""
 
 _HINTS: dict[str, str] = {
     "pocketsphinx": "speech is recognised by the embedded PocketSphinx, a small English recogniser",
-    "offline": "answers come from built-in rules; no language model is connected",
+    "offline": "answers come from built-in rules, as no language model is connected: start Ollama and run "
+    "`ollama pull llama3.2:3b`, or set `LLM_BASE_URL` (and `LLM_MODEL`, `LLM_API_KEY`), or `OPENAI_API_KEY`",
     "espeak": "the voice is the embedded eSpeak NG",
 }
 
@@ -87,12 +133,18 @@ def chosen_names(settings: Settings) -> dict[Role, str]:
     for role, name in wanted.items():
         known = FACTORIES[role]
         if name == "auto":
-            wanted[role] = next(iter(known))
+            best = _auto_model(settings) if role == "llm" else ""
+            wanted[role] = best if best in known else next(iter(known))
         elif name not in known:
             problems.append(f"{role} engine {name!r} is not installed; there are: auto, {', '.join(known)}")
     if problems:
         raise SettingsError(problems)
     return wanted
+
+
+def _auto_model(settings: Settings) -> str:
+    """The language model that `auto` asks first; an Ollama that nobody has named may turn out not to be there."""
+    return "openai" if settings.llm.base_url or settings.openai.api_key else "ollama"
 
 
 class InstalledEngines:
@@ -101,6 +153,7 @@ class InstalledEngines:
     def __init__(self, settings: Settings) -> None:
         self.names = chosen_names(settings)
         self._settings = settings
+        self._llm_is_optional = self.names["llm"] == "ollama" and settings.llm.provider == "auto"
         self._engines: dict[Role, Engine] = {}
         self._failures: dict[Role, EngineError] = {}
         self._started = asyncio.Event()
@@ -110,6 +163,15 @@ class InstalledEngines:
         """The engines that sessions use, once `started`."""
         engines: dict[str, Any] = {role: self._engines[role] for role in FACTORIES}
         return Engines(**engines)
+
+    @property
+    def unguarded(self) -> Engines:
+        """The same without what answers for an engine that was asked for and does not work; for probes."""
+        in_force = self.in_force
+        llm = in_force.llm
+        if isinstance(llm, Fallback):
+            llm = llm.second if llm.failure and self._llm_is_optional else llm.first
+        return Engines(vad=in_force.vad, asr=in_force.asr, llm=llm, tts=in_force.tts)
 
     @property
     def ready(self) -> bool:
@@ -144,14 +206,30 @@ class InstalledEngines:
         rows: dict[str, dict[str, Any]] = {}
         for role, name in self.names.items():
             failure = self._failures.get(role)
-            detail = failure.message if failure else "" if role in self._engines else "starting"
-            rows[role] = {"name": name, "ready": role in self._engines and failure is None, "detail": detail}
+            engine = self._engines.get(role)
+            detail = failure.message if failure else "starting" if engine is None else self._fallback_detail(engine)
+            shown = engine.name if engine is not None else name
+            rows[role] = {"name": shown, "ready": engine is not None and failure is None, "detail": detail}
         return rows
+
+    def _fallback_detail(self, engine: Engine) -> str:
+        """Why another engine than the one that was asked for is in force; nothing when none was asked for."""
+        if not isinstance(engine, Fallback) or engine.failure is None or self._llm_is_optional:
+            return ""
+        return f"fallback active: {engine.first.name}: {engine.failure.message}"
 
     def hints(self) -> list[str]:
         """What a person could improve, a sentence each."""
         failures = [f"{failure.message}. {failure.hint}".strip() for failure in self._failures.values()]
-        return failures + [_HINTS[name] for name in self.names.values() if name in _HINTS]
+        llm = self._engines.get("llm")
+        down = llm.failure if isinstance(llm, Fallback) else None
+        if down is not None and not (
+            self._llm_is_optional and down.transient
+        ):  # an Ollama that nobody named may be absent
+            name = self.names["llm"]
+            failures.append(f"the language model {name} does not work: {down.message}. {down.hint}".strip())
+        in_force = [engine.name for engine in self._engines.values()]
+        return failures + [_HINTS[name] for name in in_force if name in _HINTS]
 
     async def _start(self, role: Role) -> None:
         name = self.names[role]
@@ -170,6 +248,8 @@ class InstalledEngines:
             )
         else:
             self._engines[role] = engine
+            if detail := self._fallback_detail(engine):
+                log.warning("%s: %s", role, detail)
             return
         log.error("%s engine %s does not work: %s", role, name, failure.message)
         if engine is not None:
