@@ -6,7 +6,6 @@ import math
 from xml.etree import ElementTree
 
 import pytest
-
 from benchmarks.figures import Figure, Results, cells, number, percentile, table
 from benchmarks.plot import svg
 
