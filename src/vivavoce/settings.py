@@ -139,7 +139,10 @@ class Asr(Section, frozen=True):
     timeout_s: Annotated[float, opt("A final transcript must be there", "STREAM_ASR_TIMEOUT_S", ge=0.01, le=600)] = 10.0
     workers: Annotated[int, opt("Utterances recognised at the same time", ge=1, le=256)] = 2
     final_wait_ms: Annotated[
-        int, opt("How long the final may take before the best so far is given", ge=0, le=60_000)
+        int, opt("How long the final may take after a stop, before the best so far is given", ge=0, le=60_000)
+    ] = 500
+    final_wait_silence_ms: Annotated[
+        int, opt("The same after a silence, in which most of the work was done", ge=0, le=60_000)
     ] = 80
 
 

@@ -116,6 +116,8 @@ class Listening:
         self.endpointer = endpointer
         self.hearing = Hearing()
         """Applies to the next utterance; `adaptation` lives as long as the session."""
+        self.final_wait_s = self.hearing.final_wait_s
+        """How long the final of the utterance that ends next may take, before the best so far is given."""
         self.closed = False
         self.last_speech_at = 0.0
         """When the last window of speech arrived, on *clock*."""
@@ -155,10 +157,11 @@ class Listening:
         task.add_done_callback(lambda _: self._tasks.pop(id, None))
 
     def finish(self, id: str) -> None:
-        """No more frames for the utterance; its final follows within the timeout."""
+        """No more frames for the utterance; its final follows within the timeout, at its best in `final_wait_s`."""
         utterance, self._current = self._current, None
         if utterance is None or utterance.id != id:
             return
+        utterance.hearing.final_wait_s = self.final_wait_s
         utterance.finish(self._clock())
         if utterance.deadline is not None:
             utterance.deadline.reschedule(asyncio.get_running_loop().time() + self._timeout_s + utterance.early_s)

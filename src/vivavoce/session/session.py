@@ -304,6 +304,10 @@ class Session:
             "length_ms": round(ended.length_s * 1000),
             "vad_silence_ms": self.options.vad_silence_ms,
         }
+        asr = self.settings.asr
+        # In the silence that ended the utterance the recogniser had its time; after a `stop` it had none.
+        wait_ms = asr.final_wait_silence_ms if ended.reason == "silence" else asr.final_wait_ms
+        self._listening.final_wait_s = wait_ms / 1000
         if self.settings.stream.debug:
             self.emit(Debug(event="t_finalize_start", values={"reason": ended.reason, **values}))
         self.handle(moves.UtteranceEnded(ended.reason, values))
@@ -398,7 +402,6 @@ class Session:
             self._listening.hearing,
             language=options.language.partition("_")[0],
             partial_interval_s=options.partial_interval_ms / 1000,
-            final_wait_s=self.settings.asr.final_wait_ms / 1000,
         )
         voice = pick_voice(self.engines.tts.voices, options.language, options.voice)
         self.voice = voice.id if voice else None
