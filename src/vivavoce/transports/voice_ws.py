@@ -301,12 +301,14 @@ class VoiceConnection:
                     session.stop()
                 case Cancel():
                     session.cancel()
+                case Text() | Say() if self._legacy:
+                    raise ClientError("UNKNOWN_TYPE", "/ws_legacy only transcribes", hint="/ws answers")
                 case Text(text):
                     session.type(_spoken(text))
                 case Say(text, interruptible):
                     session.announce(_spoken(text), interruptible=interruptible)
                 case Update():
-                    session.update(message)
+                    session.update(message if not self._legacy else msgspec.structs.replace(message, mode=None))
                     shown = session.options.shown()
                     self.send(Info(message="updated", warning=session.warning, session=shown))
                 case Played():
