@@ -337,6 +337,25 @@ async def test_legacy_shows_transcripts_only() -> None:
     assert model.requests == []
 
 
+@virtual
+async def test_legacy_cannot_be_talked_into_an_answer() -> None:
+    model = FakeModel("never")
+    async with a_server(llm=model) as server:
+        peer = await server.connect("/ws_legacy")
+        await peer.start(mode="hands_free")
+        await peer.send("update", mode="hands_free", vad_silence_ms=300)
+        session = (await peer.wait("info", 2))["session"]
+        assert (session["mode"], session["vad_silence_ms"]) == ("asr_only", 300)
+        await peer.send("text", text="hello")
+        await peer.send("say", text="hello")
+        await peer.wait("error", 2)
+        await peer.speak(0.6)
+        await peer.hush(0.6)
+        await peer.wait("final_transcript")
+    assert {m["code"] for m in peer.of("error")} == {"UNKNOWN_TYPE"}
+    assert model.requests == []
+
+
 # --- failures -------------------------------------------------------------------------------------------------------
 
 FAILURES = [
