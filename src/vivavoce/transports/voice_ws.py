@@ -302,7 +302,7 @@ class VoiceConnection:
                 case Cancel():
                     session.cancel()
                 case Text() | Say() if self._legacy:
-                    raise ClientError("UNKNOWN_TYPE", "/ws_legacy only transcribes", hint="/ws answers")
+                    self._complain(ClientError("UNKNOWN_TYPE", "/ws_legacy only transcribes", hint="/ws answers"))
                 case Text(text):
                     session.type(_spoken(text))
                 case Say(text, interruptible):
