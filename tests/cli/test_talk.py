@@ -46,7 +46,7 @@ def test_talk_speaks_a_recording_and_saves_the_answer(run: Run, server: str, tmp
     result = run("talk", "--url", server, "--wav", clip, "--save", "answer.wav")
     assert result.returncode == 0, result.stderr
     heard, answer = re.findall(r"^(you|bot)> (.+)$", result.stdout, re.MULTILINE)
-    assert (heard[0], answer[0]) == ("you", "bot")
+    assert (heard[0], answer[0]) == ("you", "agent")
     assert words_in_common(heard[1], speech.clip("ps_goforward").text) >= 0.4
     assert "\r" not in result.stdout
     assert re.search(r"\[turn 1 done: voice to voice \d+ ms", result.stderr)
@@ -56,7 +56,7 @@ def test_talk_speaks_a_recording_and_saves_the_answer(run: Run, server: str, tmp
 def test_talk_with_typed_text(run: Run, server: str, tmp_path: Path) -> None:
     result = run("talk", "--url", server, "--text", "What is two plus three?", "--save", "answer.wav")
     assert result.returncode == 0, result.stderr
-    assert re.search(r"^bot> .*(five|5)", result.stdout, re.MULTILINE)
+    assert re.search(r"^agent> .*(five|5)", result.stdout, re.MULTILINE)
     assert seconds(tmp_path / "answer.wav") > 0.3
 
 
@@ -94,7 +94,7 @@ def test_talk_by_microphone_and_loudspeaker(run: Run, server: str, tmp_path: Pat
     card = {"PYTHONPATH": str(Path(__file__).parent / "sound_card"), "SOUND_IN": "in.raw", "SOUND_OUT": "out.raw"}
     result = run("talk", "--url", server, "--turns", "1", "--half-duplex", env=card)
     assert result.returncode == 0, result.stderr
-    answer = re.search(r"^bot> (.+)$", result.stdout, re.MULTILINE)
+    answer = re.search(r"^agent> (.+)$", result.stdout, re.MULTILINE)
     assert answer is not None
     played = (tmp_path / "out.raw").read_bytes()
     voiced = sum(any(played[at : at + 882]) for at in range(0, len(played), 882)) * 0.02
@@ -275,5 +275,5 @@ def test_the_screen_rewrites_the_partial_in_its_line(monkeypatch: pytest.MonkeyP
     shown.token(" o'clock.")
     shown.partial("thanks")
     assert screen.getvalue() == (
-        "\ryou> what …\ryou> what time …\ryou> what time is it\nbot> Ten o'clock.\n\ryou> thanks …"
+        "\ryou> what …\ryou> what time …\ryou> what time is it\nagent> Ten o'clock.\n\ryou> thanks …"
     )

@@ -114,7 +114,7 @@ class Transcript:
             return
         if not self._answering:
             self._clear()
-            click.echo("bot> ", nl=False)
+            click.echo("agent> ", nl=False)
             self._answering = True
         click.echo(text, nl=False)
 
