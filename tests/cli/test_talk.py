@@ -45,7 +45,7 @@ def test_talk_speaks_a_recording_and_saves_the_answer(run: Run, server: str, tmp
     clip = recording(tmp_path, "ps_goforward")
     result = run("talk", "--url", server, "--wav", clip, "--save", "answer.wav")
     assert result.returncode == 0, result.stderr
-    heard, answer = re.findall(r"^(you|bot)> (.+)$", result.stdout, re.MULTILINE)
+    heard, answer = re.findall(r"^(you|agent)> (.+)$", result.stdout, re.MULTILINE)
     assert (heard[0], answer[0]) == ("you", "agent")
     assert words_in_common(heard[1], speech.clip("ps_goforward").text) >= 0.4
     assert "\r" not in result.stdout

@@ -46,7 +46,7 @@ class MissingRecognizer(_Missing):
 
     async def transcribe(
         self,
-        frames: AsyncIterator[AudioFrame],
+        frames: AsyncIterator[AudioFrame],  # noqa: ARG002
         hearing: Hearing,  # noqa: ARG002
     ) -> AsyncGenerator[Transcript, None]:
         raise self.failure

@@ -243,8 +243,6 @@ class Answering:
             host=ReplyHost(running.reply, floor.timers),
             instructions=floor.options.instructions,
             language=floor.options.language,
-            temperature=floor.settings.llm.temperature,
-            max_tokens=floor.settings.llm.max_tokens,
         )
 
     def _remember(self, running: _Running) -> Turn:
