@@ -15,6 +15,7 @@ from msgspec import UNSET, UnsetType
 
 Mode = Literal["hands_free", "push_to_talk", "asr_only"]
 AudioOut = Literal["wav_b64", "pcm", "opus"]
+Encoding = Literal["pcm_s16le", "mulaw"]
 
 
 class ClientMessage(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
@@ -24,8 +25,8 @@ class ClientMessage(msgspec.Struct, frozen=True, tag_field="type", kw_only=True)
 class Start(ClientMessage, frozen=True, tag="start"):
     """Open an utterance stream; a further one, between utterances, changes the fields it names."""
 
-    sample_rate: int = 16000
-    encoding: Literal["pcm_s16le", "mulaw"] = "pcm_s16le"
+    sample_rate: int | None = None
+    encoding: Encoding | None = None
     conversation_id: str | None = None
     session_id: str | None = None
     last_n: int | None = None

@@ -10,7 +10,7 @@ import msgspec
 from vivavoce.core.endpointing import EndpointRules
 from vivavoce.core.turns import TurnRules
 from vivavoce.errors import ClientError
-from vivavoce.events import Mode, Start, Update
+from vivavoce.events import Encoding, Mode, Start, Update
 from vivavoce.settings import Settings
 
 _LANGUAGE = re.compile(r"([A-Za-z]{2,3})(?:[-_]([A-Za-z0-9]{2,8}))*")
@@ -19,6 +19,7 @@ MAX_INSTRUCTIONS = 20_000
 RANGES_MS = {"vad_silence_ms": (100, 10_000), "partial_interval_ms": (20, 60_000)}
 _CHOSEN = (
     "sample_rate",
+    "encoding",
     "language",
     "voice",
     "audio_out",
@@ -44,6 +45,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """The options of a live session, all of them in force."""
 
     sample_rate: int
+    encoding: Encoding
     language: str
     voice: str | None
     audio_out: Literal["wav_b64", "pcm"]
@@ -58,6 +60,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     def default(cls, settings: Settings) -> Options:
         return cls(
             sample_rate=16_000,
+            encoding="pcm_s16le",
             language=normal_language(settings.tts.language),
             voice=settings.tts.voice,
             audio_out="wav_b64",

@@ -176,8 +176,9 @@ class Session:
 
     def start(self, start: Start) -> None:
         """Open (or reopen) the utterance stream. Raises ClientError for a sample rate that cannot be used."""
-        self._audio_in = AudioIn(start.sample_rate, start.encoding, self.engines.vad.sample_rate)
-        self._apply(self.options.started(start))
+        options = self.options.started(start)
+        self._audio_in = AudioIn(options.sample_rate, options.encoding, self.engines.vad.sample_rate)
+        self._apply(options)
         self.fresh = True
         self._listening.catch_up()
         self.handle(moves.StreamOpened())
@@ -190,6 +191,11 @@ class Session:
     def utterance_open(self) -> bool:
         """Whether somebody is speaking, and has not finished."""
         return self._listening.endpointer.in_utterance
+
+    @property
+    def listening_to(self) -> int:
+        """Utterances that are being recognised."""
+        return self._listening.open_utterances
 
     @property
     def max_frame_bytes(self) -> int:
@@ -276,7 +282,8 @@ class Session:
         )
 
     def on_recognizer_error(self, utterance: Utterance, error: EngineError) -> None:
-        self._listening.endpointer.drop()
+        if utterance.id == self._taker.utterance:
+            self._listening.endpointer.drop()
         self._partials.drop(utterance.id)
         self._failure = error
         self.handle(moves.Recognized(utterance.id, "", failed=True))

@@ -215,8 +215,7 @@ class VoiceConnection:
         """Refuse what cannot be started. Returns the parked session that *start* resumes."""
         if start.conversation_id is not None and not is_conversation_id(start.conversation_id):
             raise ClientError("BAD_MESSAGE", "conversation_id must be 1 to 128 characters of A-Z a-z 0-9 . _ -")
-        Options.default(self._server.settings).started(start)
-        check_rate(start.sample_rate)
+        check_rate(Options.default(self._server.settings).started(start).sample_rate)
         if start.session_id is None:
             return None
         return await self._server.sessions.resume(start.session_id, self._owner)
