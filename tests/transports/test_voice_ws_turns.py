@@ -267,6 +267,24 @@ async def test_after_stop_a_further_start_opens_the_next_utterance_with_new_fiel
 
 
 @virtual
+async def test_a_further_start_keeps_what_it_does_not_name() -> None:
+    async with a_server(asr=FakeRecognizer(["one two three", "four five"])) as server:
+        peer = await server.connect()
+        await peer.start(sample_rate=48000, mode="asr_only", vad_silence_ms=400)
+        await peer.speak(0.6, rate_hz=48000)
+        await peer.send("stop")
+        await peer.wait("metrics")
+        again = await peer.start()
+        assert again["session"]["sample_rate"] == 48000
+        assert (again["session"]["mode"], again["session"]["vad_silence_ms"]) == ("asr_only", 400)
+        await peer.speak(0.6, rate_hz=48000)
+        await peer.send("stop")
+        await peer.wait("metrics", 2)
+        values = [m["values"] for m in peer.of("decision") if m["what"] == "endpoint"]
+    assert 500 <= values[1]["speech_ms"] <= 700
+
+
+@virtual
 async def test_frames_that_stop_arriving_end_the_utterance() -> None:
     async with a_server(settings=Settings(stream=Stream(inactivity_ms=800))) as server:
         peer = await server.connect()
