@@ -57,7 +57,7 @@ def _latency_figures(turns: list[tuple[AudioOut, SpokenTurn]], rules: EndpointRu
     all_turns = [turn for _, turn in turns]
     answered = [turn for turn in all_turns if turn.overhead_ms is not None]
     silence_ms = rules.silence_s * 1000
-    note = f"{len(answered)} of {len(turns)} turns answered; the others were not understood"
+    note = f"{len(answered)} of {len(turns)} turns answered"
     figures = [
         Figure(
             "end of speech to first audio, past the silence", "ms", _over(answered), "p95", 120, note=note, plotted=True

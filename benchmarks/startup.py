@@ -73,7 +73,8 @@ def fresh(runs: int) -> list[Figure]:  # noqa: ARG001 - once is enough: it insta
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
         with log.open("wb") as output:
             command = ["make", "run", f"ARGS=--port {port}", f"PYTHON={sys.base_prefix}/bin/python3"]
-            env = os.environ | {"XDG_CACHE_HOME": folder}  # of pip, and of the recogniser's language model
+            # The caches of pip and of the recogniser's language model, and the conversation store.
+            env = os.environ | {"XDG_CACHE_HOME": folder, "VIVAVOCE_DATA_DIR": folder}
             process = subprocess.Popen(
                 command, cwd=clone, env=env, stdout=output, stderr=output, start_new_session=True
             )
