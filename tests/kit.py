@@ -152,6 +152,8 @@ class FakeRecognizer(_Fake):
         self.script = list(script)
         self.final_delay_s = final_delay_s
         self.stable = stable
+        self.fail_late = False
+        """Whether an error comes after the utterance, rather than at its first frame."""
         self.heard = 0
 
     async def transcribe(self, frames: AsyncIterator[AudioFrame], hearing: Hearing) -> AsyncGenerator[Transcript, None]:
@@ -162,7 +164,7 @@ class FakeRecognizer(_Fake):
             words = text.split() if isinstance(text, str) else []
             spoken_s, silent_s, shown = 0.0, 0.0, 0
             async for frame in frames:
-                if isinstance(text, EngineError):
+                if isinstance(text, EngineError) and not self.fail_late:
                     raise text
                 spoken_s += WINDOW_S * frame.speech
                 silent_s = 0.0 if frame.speech else silent_s + WINDOW_S
@@ -172,9 +174,9 @@ class FakeRecognizer(_Fake):
                     yield Transcript(text=" ".join(words[:shown]))
                 if self.stable and words and WINDOW_S * 9.5 <= silent_s < WINDOW_S * 10.5:
                     yield Transcript(text=" ".join(words), kind="stable")
+            await asyncio.sleep(self.final_delay_s)
             if isinstance(text, EngineError):
                 raise text
-            await asyncio.sleep(self.final_delay_s)
             yield Transcript(text=" ".join(words), kind="final", busy_s=0.1)
         finally:
             self.streams -= 1

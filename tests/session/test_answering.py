@@ -303,3 +303,18 @@ def test_a_recogniser_that_says_nothing_fails_the_turn() -> None:
             assert client.of("error")[0]["code"] == "ASR_TIMEOUT"
 
     run_virtually(scenario())
+
+
+def test_a_late_failure_of_one_utterance_leaves_the_next_alone() -> None:
+    async def scenario() -> None:
+        asr = FakeRecognizer([EngineUnavailable("asr", "gone"), "hello there"], final_delay_s=0.5)
+        asr.fail_late = True
+        async with a_session(asr=asr) as client:
+            await client.speak(0.5)
+            await client.hush(0.8)
+            await client.speak(1.0)
+            await client.hush(1.5)
+            assert (await client.wait("metrics"))["outcome"] == "failed"
+            assert (await client.wait("final_transcript", within_s=5.0))["text"] == "hello there"
+
+    run_virtually(scenario())

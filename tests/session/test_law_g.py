@@ -33,6 +33,7 @@ def engines(draw: random.Random) -> tuple[FakeRecognizer, FakeModel, FakeVoice]:
     if draw.random() < 0.2:
         script[draw.randrange(6)] = draw.choice([EngineFailed("asr", "died"), EngineUnavailable("asr", "no model")])
     asr = FakeRecognizer(script, final_delay_s=draw.choice([0.0, 0.05, 0.6]), stable=draw.random() < 0.8)
+    asr.fail_late = draw.random() < 0.5
     llm = FakeModel(draw.choice(ANSWERS), gap_s=draw.choice([0.0, 0.01, 0.2]))
     fault = draw.random()
     if fault < 0.1:
@@ -118,6 +119,10 @@ async def scenario(seed: int) -> None:
             async with asyncio.timeout(400):
                 await client.session.quiet()
             assert asyncio.get_running_loop().time() - began < 500
+            assert not client.session.utterance_open
+            async with asyncio.timeout(20):  # its generator may still be closing
+                while client.session.listening_to:
+                    await asyncio.sleep(0.01)
         messages = client.messages
         session = client.session
     check(messages, whole=True)

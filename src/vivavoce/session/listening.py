@@ -131,6 +131,11 @@ class Listening:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stream = vad.open(self._on_window)
 
+    @property
+    def open_utterances(self) -> int:
+        """How many are being recognised."""
+        return len(self._tasks)
+
     async def room(self) -> None:
         """Wait while too many utterances are being recognised."""
         while len(self._tasks) > MAX_UTTERANCES:

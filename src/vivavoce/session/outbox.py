@@ -14,6 +14,8 @@ import msgspec
 from vivavoce.events import Debug, PartialTranscript, ServerMessage, TTSChunk
 
 DROPPABLE = (PartialTranscript, Debug)
+BEARABLE = 4
+"""Times `bytes`: beyond that not even what the client asks for may be added, so nothing more is read of it."""
 
 
 class OutboxLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +58,8 @@ class Outbox:
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
+        self._bearable = asyncio.Event()
+        self._bearable.set()
         self._empty = asyncio.Event()
         self._closed = False
 
@@ -90,6 +94,10 @@ class Outbox:
         """Wait until the client has taken enough of what was queued."""
         await self._room.wait()
 
+    async def bearable(self) -> None:
+        """Wait while answers to the client itself (pongs, errors) have piled up beyond measure."""
+        await self._bearable.wait()
+
     def flush(self, turn: int) -> None:
         """Drop all audio of *turn* that was not sent yet."""
         kept = deque(item for item in self._waiting if not (isinstance(item, Audio | TTSChunk) and _turn(item) == turn))
@@ -113,6 +121,7 @@ class Outbox:
         self._waiting.clear()
         self._empty.set()
         self._room.set()
+        self._bearable.set()
         self._arrived.set()
 
     async def next(self) -> str | bytes | None:
@@ -148,11 +157,15 @@ class Outbox:
         self._seconds += seconds
         if self._bytes > self.limits.bytes or self._seconds > self.limits.seconds:
             self._room.clear()
+        if self._bytes > BEARABLE * self.limits.bytes:
+            self._bearable.clear()
         self._arrived.set()
 
     def _make_room(self) -> None:
         if self._bytes <= self.limits.bytes and self._seconds <= self.limits.seconds:
             self._room.set()
+        if self._bytes <= BEARABLE * self.limits.bytes:
+            self._bearable.set()
 
     def _encode(self, message: ServerMessage) -> str:
         self.n += 1
