@@ -121,7 +121,7 @@ async def scenario(seed: int) -> None:
             assert asyncio.get_running_loop().time() - began < 500
             assert not client.session.utterance_open
             async with asyncio.timeout(20):  # its generator may still be closing
-                while client.session.listening_to:
+                while client.session.listening_to:  # noqa: ASYNC110 — virtual time, and nothing says when
                     await asyncio.sleep(0.01)
         messages = client.messages
         session = client.session
