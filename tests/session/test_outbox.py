@@ -181,3 +181,20 @@ def test_drained_waits_for_the_writer() -> None:
         assert await reader is None
 
     run_virtually(scenario())
+
+
+def test_what_is_sent_again_weighs_what_it_is() -> None:
+    """Else the bound would be off by all that a client missed."""
+
+    async def scenario() -> None:
+        outbox = Outbox(OutboxLimits(bytes=1000))
+        outbox.put_text("x" * 900)
+        await outbox.next()
+        outbox.put(chunk(1, 1001))
+        room = asyncio.create_task(outbox.room())
+        await asyncio.sleep(0.1)
+        assert not room.done()
+        await outbox.next()
+        await room
+
+    run_virtually(scenario())

@@ -84,7 +84,7 @@ class Outbox:
 
     def put_text(self, text: str) -> None:
         """Queue JSON that was sent before, as it was."""
-        self._append(text, 0, 0.0)
+        self._append(text, len(text), 0.0)
 
     def put_audio(self, turn: int, data: bytes, seconds: float) -> None:
         """Queue a binary frame."""

@@ -341,6 +341,7 @@ class VoiceConnection:
 
     async def _receive(self) -> AnyClientMessage | bytes | None:
         """The next message; None for one that was refused. Raises WebSocketDisconnect."""
+        await self._outbox.bearable()
         received = await self._websocket.receive()
         if received["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(received.get("code", 1006))
