@@ -6,6 +6,8 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import platformdirs
@@ -13,7 +15,7 @@ import pytest
 
 import speech
 from engines.recognizer_contract import RecognizerContract, frames_of, hear, silence, stream, transcribed
-from vivavoce.engines.asr import pocketsphinx, pocketsphinx_model
+from vivavoce.engines.asr import pocketsphinx, pocketsphinx_model, pocketsphinx_worker
 from vivavoce.engines.asr.pocketsphinx import PocketSphinxRecognizer
 from vivavoce.engines.base import AudioFrame, Hearing, Transcript
 from vivavoce.errors import EngineBusy, EngineFailed, EngineUnavailable
@@ -148,6 +150,57 @@ async def test_a_final_that_would_take_too_long_is_revised_later() -> None:
     assert [final.revision for final in finals] == [0, 1][: len(finals)]
     assert heard[-1] is finals[-1]
     assert finals[-1].text == patient[-1].text
+
+
+async def test_the_final_may_take_as_long_as_is_said_when_the_frames_end() -> None:
+    """What ended them decides: a silence, which was time to prepare the final, or the speaker's wish."""
+    frames = frames_of(speech.clip("librivox_ss_0920").pcm)
+    hearing = lively(final_wait_s=0.0)
+
+    async def patient() -> AsyncIterator[AudioFrame]:
+        for frame in frames:
+            yield frame
+        hearing.final_wait_s = 20.0
+
+    async with started() as engine:
+        heard = await transcribed(engine, patient(), hearing)
+    assert [transcript.revision for transcript in heard if transcript.kind == "final"] == [0]
+    assert len(heard[-1].text.split()) > 12
+
+
+async def test_a_blip_is_no_partial() -> None:
+    """A knock that passes as speech must not interrupt what is being said."""
+    random = np.random.default_rng(3)
+    room = np.frombuffer(speech.clip("s2p_background_noise").pcm, "<i2")[:16000].astype(np.float64)
+    for length_s in (0.05, 0.1, 0.15):
+        knock = room.copy()
+        samples = round(length_s * 16000)
+        knock[6400 : 6400 + samples] += random.normal(0, 6000, samples) * np.hanning(samples)
+        frames = frames_of(np.clip(knock, -32768, 32767).astype("<i2").tobytes())
+        heard_as_speech = (6400 + samples) // 512 + 1
+        async with started() as engine:
+            dialogue = Dialogue(frames[:heard_as_speech], [AudioFrame(f.pcm, False) for f in frames[heard_as_speech:]])
+            heard = await dialogue.run(engine, lively())
+        assert [transcript.text for transcript in heard if transcript.kind == "partial"] == [], length_s
+
+
+def test_a_first_word_must_stand_for_a_moment() -> None:
+    """For 0.1 s of speech; where it is a word that is said alone, any audio will do. Two words may be said at once."""
+    line: Any = None
+    ear: Any = SimpleNamespace(alone={"stop"})
+    job = pocketsphinx_worker.Job(line, ear, pocketsphinx_worker.Pace(), 0.0, None)
+
+    def credible(text: str, heard_s: float, spoken_s: float) -> bool:
+        job.fed, job.spoken = round(heard_s * 32000), round(spoken_s * 32000)
+        return job.credible(text)
+
+    assert not credible("", 0.6, 0.6)
+    assert not credible("if", 0.7, 0.7)
+    assert not credible("if", 0.9, 0.7)  # silence follows
+    assert credible("if", 0.9, 0.81)
+    assert not credible("stop", 1.0, 0.81)  # another word
+    assert credible("stop", 1.1, 0.81)
+    assert credible("stop it", 1.1, 0.81)
 
 
 def noises() -> dict[str, bytes]:

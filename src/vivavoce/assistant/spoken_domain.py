@@ -35,9 +35,13 @@ class Sequence:
 
     def __init__(self, parts: list[str | Choice]) -> None:
         self.parts = parts
+        self._literal = all(isinstance(part, str) for part in parts)
+        self._text = "".join(part for part in parts if isinstance(part, str))
 
     def draw(self) -> str:
-        return "".join(part if isinstance(part, str) else part.draw() for part in self.parts)
+        if self._literal:
+            return self._text
+        return "".join([part if isinstance(part, str) else part.draw() for part in self.parts])
 
 
 class Grammar:

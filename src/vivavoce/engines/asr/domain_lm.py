@@ -8,7 +8,6 @@ over sorted keys; the result is written in the same trie format, which loads at 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +62,13 @@ def locate(keys: Ints, wanted: Ints) -> tuple[Ints, npt.NDArray[np.bool_]]:
     """Where each wanted key lies in the sorted *keys*, and whether it is there."""
     index = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     return index, keys[index] == wanted
+
+
+def union(a: Ints, b: Ints) -> Ints:
+    """The distinct keys of both, sorted. `np.union1d` hashes them, which takes forty times as long."""
+    keys: Ints = np.sort(np.concatenate([a, b]))
+    distinct: Ints = keys[np.diff(keys, prepend=-1) != 0]
+    return distinct
 
 
 # --- the library's binary trie --------------------------------------------------------------------------------------
@@ -143,13 +149,13 @@ def write_trie(model: Trigrams, path: Path) -> None:
     size = model.size
     layout = Layout(size, len(model.keys2), len(model.keys3))
     first2, last2 = model.keys2 // size, model.keys2 % size
-    order2 = np.lexsort((first2, last2))
+    order2 = np.argsort(last2 * size + first2)
     first3, rest3 = model.keys3 // (size * size), model.keys3 % (size * size)
     # The rank of each trigram's last two words among the bigrams as they are written.
     rank = np.empty(len(order2), np.int64)
     rank[order2] = np.arange(len(order2))
     parent3 = rank[locate(model.keys2, rest3)[0]]
-    order3 = np.lexsort((first3, parent3))
+    order3 = np.argsort(parent3 * size + first3)
 
     unigrams = np.zeros(size + 1, UNIGRAM)
     unigrams["prob"][:size], unigrams["bo"][:size] = logarithm(model.p1), logarithm(model.bo1)
@@ -199,14 +205,15 @@ def parents(starts: Ints) -> Ints:
 
 
 def unpack(packed: npt.NDArray[np.generic], count: int, stride: int, offset: int, width: int) -> Ints:
-    """Read *count* little-endian fields of *width* bits, *stride* bits apart."""
+    """Read *count* little-endian fields of *width* bits (at most 57), *stride* bits apart.
+
+    *packed*: bytes, at least eight more than the fields need.
+    """
     position = np.arange(count, dtype=np.int64) * stride + offset
-    padded = np.concatenate([packed.astype(np.uint8), np.zeros(8, np.uint8)])
-    value = np.zeros(count, np.uint64)
-    for byte in range((width + 7) // 8 + 1):
-        value |= padded[(position >> 3) + byte].astype(np.uint64) << np.uint64(8 * byte)
-    value >>= (position & 7).astype(np.uint64)
-    return (value & np.uint64((1 << width) - 1)).astype(np.int64)
+    eights: npt.NDArray[np.uint64] = np.ndarray(len(packed) - 7, "<u8", packed.data, strides=(1,))  # at every byte
+    value = eights[position >> 3] >> (position & 7).astype(np.uint64)
+    fields: Ints = (value & np.uint64((1 << width) - 1)).astype(np.int64)
+    return fields
 
 
 def pack(packed: npt.NDArray[np.uint8], values: Ints, stride: int, offset: int) -> None:
@@ -222,12 +229,15 @@ def pack(packed: npt.NDArray[np.uint8], values: Ints, stride: int, offset: int) 
 
 def quantise(values: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], Ints]:
     """A table of 2**16 values, and for each of *values* the nearest one's index."""
-    ordered = np.sort(values)
+    order = np.argsort(values)
+    ordered = values[order]
     edges = np.linspace(0, len(ordered), (1 << QUANT) + 1).astype(np.int64)
     table = ordered[np.minimum((edges[:-1] + edges[1:]) // 2, len(ordered) - 1)]
-    right = np.clip(np.searchsorted(table, values), 1, len(table) - 1)
-    nearer_left = values - table[right - 1] < table[right] - values
-    return table.astype("<f4"), np.where(nearer_left, right - 1, right).astype(np.int64)
+    right = np.clip(np.searchsorted(table, ordered), 1, len(table) - 1)
+    nearer_left = ordered - table[right - 1] < table[right] - ordered
+    codes = np.empty(len(values), np.int64)
+    codes[order] = np.where(nearer_left, right - 1, right)
+    return table.astype("<f4"), codes
 
 
 # --- counting and mixing --------------------------------------------------------------------------------------------
@@ -237,18 +247,24 @@ def count_domain(sentences: Iterable[tuple[str, int]], words: list[str], *, disc
     """An interpolated trigram model with absolute discounting; sentences with a word outside *words* are left out."""
     size = len(words)
     index = {word: i for i, word in enumerate(words)}
-    grams: tuple[Counter[int], Counter[int], Counter[int]] = (Counter(), Counter(), Counter())
+    spoken: list[int] = []
+    lengths: list[int] = []
+    weights: list[int] = []
     for sentence, times in sentences:
         try:
             ids = [index[START], *(index[word] for word in sentence.split()), index[END]]
         except KeyError:
             continue
-        for i in range(1, len(ids)):
-            grams[0][ids[i]] += times
-            grams[1][ids[i - 1] * size + ids[i]] += times
-            if i > 1:
-                grams[2][(ids[i - 2] * size + ids[i - 1]) * size + ids[i]] += times
-    (ids1, n1), (keys2, n2), (keys3, n3) = map(sorted_counts, grams)
+        spoken += ids
+        lengths.append(len(ids))
+        weights.append(times)
+    word = np.array(spoken, np.int64)
+    weight = np.repeat(np.array(weights, np.float64), lengths)
+    place = np.arange(len(word)) - np.repeat(np.cumsum(lengths) - lengths, lengths)  # of each word in its sentence
+    second, third = np.flatnonzero(place >= 1), np.flatnonzero(place >= 2)
+    ids1, n1 = counted(word[second], weight[second])
+    keys2, n2 = counted(word[second - 1] * size + word[second], weight[second])
+    keys3, n3 = counted((word[third - 2] * size + word[third - 1]) * size + word[third], weight[third])
 
     p1 = np.zeros(size)
     p1[ids1] = n1 / n1.sum()
@@ -264,11 +280,12 @@ def count_domain(sentences: Iterable[tuple[str, int]], words: list[str], *, disc
     return Trigrams(words, p1, bo1, keys2, p2, bo2, keys3, p3)
 
 
-def sorted_counts(counter: Counter[int]) -> tuple[Ints, Floats]:
-    keys = np.fromiter(counter.keys(), np.int64, len(counter))
-    counts = np.fromiter(counter.values(), np.float64, len(counter))
+def counted(keys: Ints, weights: Floats) -> tuple[Ints, Floats]:
+    """The distinct keys, sorted, and the sum of each one's weights."""
     order = np.argsort(keys)
-    return keys[order], counts[order]
+    keys = keys[order]
+    starts = np.flatnonzero(np.diff(keys, prepend=-1))
+    return keys[starts], np.add.reduceat(weights[order], starts)
 
 
 def restrict(model: Trigrams, words: list[str]) -> Trigrams:
@@ -307,20 +324,34 @@ def mix(domain: Trigrams, general: Trigrams, share: float) -> Trigrams:
     p1 = share * domain.p1 + (1 - share) * general.p1
     weight1 = posterior(d1, g1)
 
-    keys2 = np.union1d(domain.keys2, general.keys2)
-    history = keys2 // size
-    d2, g2 = domain.bigram(keys2), general.bigram(keys2)
+    keys2 = union(domain.keys2, general.keys2)
+    keys3 = union(domain.keys3, general.keys3)
+    history, within = keys2 // size, locate(keys2, keys3 // size)[0]
+    suffix = locate(keys2, keys3 % (size * size))[0]
+    d2, d3 = spread(domain, keys2, keys3, within, suffix)
+    g2, g3 = spread(general, keys2, keys3, within, suffix)
     p2 = weight1[history] * d2 + (1 - weight1[history]) * g2
     weight2 = posterior(d1[history] * d2, g1[history] * g2)
-
-    keys3 = np.union1d(domain.keys3, general.keys3)
-    within = locate(keys2, keys3 // size)[0]
-    p3 = weight2[within] * domain.trigram(keys3) + (1 - weight2[within]) * general.trigram(keys3)
+    p3 = weight2[within] * d3 + (1 - weight2[within]) * g3
 
     bo1 = back_off(history, p2, p1[keys2 % size], size)
-    lower = p2[locate(keys2, keys3 % (size * size))[0]]
-    bo2 = back_off(within, p3, lower, len(keys2))
+    bo2 = back_off(within, p3, p2[suffix], len(keys2))
     return Trigrams(domain.words, p1, bo1, keys2, p2, bo2, keys3, p3)
+
+
+def spread(model: Trigrams, keys2: Ints, keys3: Ints, within: Ints, suffix: Ints) -> tuple[Floats, Floats]:
+    """The model's probabilities of *keys2* and *keys3*, which hold all of its own; backed off where it lacks them.
+
+    within, suffix: the place among *keys2* of the first and of the last two words of each of *keys3*.
+    """
+    place2 = np.searchsorted(keys2, model.keys2)
+    p2 = model.bo1[keys2 // model.size] * model.p1[keys2 % model.size]
+    p2[place2] = model.p2
+    bo2 = np.ones(len(keys2))
+    bo2[place2] = model.bo2
+    p3 = bo2[within] * p2[suffix]
+    p3[np.searchsorted(keys3, model.keys3)] = model.p3
+    return p2, p3
 
 
 def back_off(history: Ints, p: Floats, lower: Floats, count: int) -> Floats:

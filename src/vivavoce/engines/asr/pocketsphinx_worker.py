@@ -3,7 +3,8 @@
 Accuracy hangs on the cepstral mean that is subtracted from the features: it is the channel's, not the words'. At the
 start of an utterance the mean is a guess from its first half second. Whenever more audio gives another one, the audio
 is decoded again from its start, several times faster than it was spoken. So there is always one *run* over all audio
-so far, and the last run, begun in the speaker's first pause, knows the mean of the whole utterance.
+so far, and the last run, begun in the speaker's first pause, knows the mean of the whole utterance. Measuring early and
+often makes that last run rarely necessary: it is skipped where the mean has hardly moved.
 
 Line: `begin` interval_s profile | `audio` pcm speech | `end` wait_s -> `partial` | `stable` | `final` | `revised`.
 """
@@ -25,14 +26,17 @@ FRAME = SECOND // 100
 CHUNK = SECOND // 10
 FIRST_S = 0.65
 """Audio, lead included, from which a new session's first mean is taken."""
-SECOND_S = 2.0
-"""Audio at which the mean is taken again while the speaker speaks on."""
-PAUSE_S = 0.2
+GROWTH = 1.5
+"""The mean is taken again whenever the audio has become longer by this factor."""
+PAUSE_S = 0.13
 """Silence after which the utterance may well be over."""
 TAIL_S = 0.3
 """Silence that is decoded after speech: word ends are quiet."""
 PRIOR_FRAMES = 100.0
 """The weight of the library's own mean against a measured one."""
+FOREIGN, FOREIGN_FRAMES = 15.0, 100
+"""A mean of so many frames that lies further from the library's own than this is another kind of channel's, a
+telephone's say: the library's then counts for nothing."""
 SESSION_FRAMES = 300.0
 """The greatest weight of what the session said before."""
 NEAR = 2.0
@@ -40,6 +44,9 @@ NEAR = 2.0
 NOISE, DOUBTFUL = 0.1, 0.3
 """A single word less sure than `NOISE` is none: breaths and clicks become short words. Less sure than `DOUBTFUL`, it
 must be a word that is said alone ("stop", but not "if")."""
+CONFIRM_S = 0.1
+"""A first word is said once it has stood for so much speech: a click is over by then. A word that is said alone need
+not be followed by speech."""
 
 Mean = list[float]
 
@@ -80,11 +87,24 @@ class Ear:
             lm=str(folder / "lm.bin"),
             dict=str(folder / "words.dict"),
             samprate=float(RATE),
-            fwdflat=False,  # a third of the time for no better words (docs/engines.md)
+            # Less work for as good words or better (docs/engines.md): no second search, at most so many states a
+            # frame, and a longer look ahead.
+            fwdflat=False,
+            maxhmmpf=3000,
+            pl_window=10,
             loglevel="FATAL",
         )
-        self._meter = Decoder(hmm=hmm, lm=None, dict=str(folder / "one-word.dict"), keyphrase="zero", loglevel="FATAL")
-        self._alone = frozenset((folder / "alone.txt").read_text(encoding="utf-8").splitlines())
+        # What it hears does not matter, so it scores as little as can be: every tenth frame, one density each.
+        self._meter = Decoder(
+            hmm=hmm,
+            lm=None,
+            dict=str(folder / "one-word.dict"),
+            keyphrase="zero",
+            ds=10,
+            topn=1,
+            loglevel="FATAL",
+        )
+        self.alone = frozenset((folder / "alone.txt").read_text(encoding="utf-8").splitlines())
         self._default = mean_of(self._decoder)
         self.running = False
 
@@ -97,8 +117,12 @@ class Ear:
         self._meter.process_raw(pcm, False, True)
         self._meter.end_utt()
         measured = Profile(mean_of(self._meter), len(pcm) / FRAME)
-        # The library's own mean knows nothing of this recording's level, which is the first coefficient.
-        known = known or Profile([measured.mean[0], *self._default[1:]], PRIOR_FRAMES)
+        if known is None:
+            # The library's own mean knows nothing of this recording's level, which is the first coefficient.
+            usual = [measured.mean[0], *self._default[1:]]
+            if measured.frames >= FOREIGN_FRAMES and distance(usual, measured.mean) > FOREIGN:
+                return measured, measured
+            known = Profile(usual, PRIOR_FRAMES)
         return measured, known.joined(measured.mean, measured.frames)
 
     def start(self, mean: Mean) -> None:
@@ -126,7 +150,7 @@ class Ear:
             return Reading("")
         words = len(text.split())
         confidence = float(hypothesis.prob) ** (1 / words)  # of the average word
-        least = 0.0 if words > 1 else NOISE if text in self._alone else DOUBTFUL
+        least = 0.0 if words > 1 else NOISE if text in self.alone else DOUBTFUL
         return Reading(text, confidence) if confidence >= least else Reading("")
 
     def stop(self) -> None:
@@ -151,13 +175,18 @@ def distance(a: Mean, b: Mean) -> float:
 
 @dataclass
 class Pace:
-    """How long decoding takes, learnt from utterance to utterance of this process."""
+    """How long work takes, learnt in this process; in real time, so that a loaded machine counts as a slow one."""
 
-    factor: float = 0.25
-    """Seconds of work for a second of audio."""
+    step: float = 0.25
+    """Seconds for a second of audio."""
+    finish: float = 0.02
+    """Seconds at the end of a run, for a second of its audio."""
 
-    def learn(self, work_s: float, audio_s: float) -> None:
-        self.factor += 0.05 * (work_s / audio_s - self.factor)
+    def learn_step(self, took_s: float, audio_s: float) -> None:
+        self.step += 0.05 * (took_s / audio_s - self.step)
+
+    def learn_finish(self, took_s: float, audio_s: float) -> None:
+        self.finish += 0.3 * (took_s / audio_s - self.finish)
 
 
 @dataclass
@@ -194,6 +223,10 @@ class Job:
     wait_s: float = 0.0
     hasty: bool = False
     """A rough final was said already."""
+    word: str = ""
+    """The single word that the run has heard so far, if it has heard one."""
+    word_at: tuple[int, int] = (0, 0)
+    """What the run had heard then, and how much of it was speech."""
     said: str = ""
     said_at: float = float("-inf")
     busy_s: float = 0.0
@@ -203,7 +236,7 @@ class Job:
         while self.ended_at is None or (self.settled is None and self.spoken):
             self.take()
             started = time.thread_time()
-            self.idle = not (self.begin() or self.step() or self.renew() or self.settle())
+            self.idle = not (self.begin() or self.renew() or self.step() or self.settle())
             self.busy_s += time.thread_time() - started
             self.hurry()
         self.conclude(self.settled or Reading(""))
@@ -251,28 +284,40 @@ class Job:
         if not self.ear.running or self.fed >= self.goal:
             return False
         piece = bytes(self.pcm[self.fed : min(self.fed + CHUNK, self.goal)])
-        started = time.thread_time()
+        started = time.monotonic()
         self.ear.feed(piece)
-        self.pace.learn(time.thread_time() - started, len(piece) / SECOND)
+        self.pace.learn_step(time.monotonic() - started, len(piece) / SECOND)
         self.fed += len(piece)
         if self.fed >= self.goal > self.seen:
             self.seen = self.fed
             text, now = self.ear.text(), time.monotonic()
-            if text != self.said and text and now - self.said_at >= self.interval_s:
+            if text != self.said and self.credible(text) and now - self.said_at >= self.interval_s:
                 self.said, self.said_at = text, now
                 self.say("partial", Reading(text))
         return True
 
+    def credible(self, text: str) -> bool:
+        """Whether *text* is said as a partial. A single word may come of a noise, so it must stand for a while."""
+        if not text or " " in text:
+            return bool(text)
+        now = self.fed, min(self.fed, self.spoken)
+        if text != self.word:
+            self.word, self.word_at = text, now
+        alone = text in self.ear.alone
+        heard, before = (now[0], self.word_at[0]) if alone else (now[1], self.word_at[1])
+        return heard - before >= CONFIRM_S * SECOND
+
     def renew(self) -> bool:
         """Decode anew where more audio shows that the run subtracts the wrong mean."""
         paused = self.silence(PAUSE_S)
-        grown = self.measured_at < SECOND_S * SECOND <= len(self.pcm)
+        grown = len(self.pcm) >= max(FIRST_S * SECOND, GROWTH * self.measured_at)
         if not self.ear.running or not (grown or (paused and not self.whole)):
             return False
         mean = self.estimate()
         self.whole = paused
         if distance(mean, self.mean) > NEAR:
-            self.rough = self.ear.finish()
+            if self.fed >= self.seen:
+                self.rough = self.finish() if self.ended_at is None else Reading(self.ear.text())
             self.mean = mean
             self.ear.start(mean)
             self.fed = 0
@@ -282,10 +327,16 @@ class Job:
         """End the run when the speaker has paused: its reading is as good as it gets."""
         if not self.ear.running or not self.silence(TAIL_S):
             return False
-        self.settled = self.rough = self.ear.finish()
+        self.settled = self.rough = self.finish()
         if self.ended_at is None:
             self.say("stable", self.settled)
         return True
+
+    def finish(self) -> Reading:
+        started = time.monotonic()
+        reading = self.ear.finish()
+        self.pace.learn_finish(time.monotonic() - started, max(self.fed, FRAME) / SECOND)
+        return reading
 
     def estimate(self) -> Mean:
         """Measure all audio so far."""
@@ -298,8 +349,11 @@ class Job:
         """Where the best final would take too long, say what there is."""
         if self.ended_at is None or self.hasty or self.settled is not None or not self.spoken:
             return
-        left = self.goal - self.fed + (0 if self.whole else self.goal)
-        if left / SECOND * self.pace.factor > self.wait_s - (time.monotonic() - self.ended_at):
+        audio_s, left_s = self.goal / SECOND, (self.goal - self.fed) / SECOND
+        if not self.whole:
+            left_s = audio_s  # a run from the start may be needed
+        work_s = left_s * self.pace.step + audio_s * self.pace.finish
+        if work_s > self.wait_s - (time.monotonic() - self.ended_at):
             self.hasty = True
             caught_up = self.ear.running and self.fed >= self.seen
             self.say("final", Reading(self.ear.text()) if caught_up else self.rough, more=True)
