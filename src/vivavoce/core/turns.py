@@ -200,7 +200,7 @@ class TurnTaker:
         utterance, text = event.utterance, event.text
         stopped = self._awaited.pop(utterance, None)
         if utterance == self._open:
-            self._open = None  # the recogniser gave up before the speaker did
+            self._open, self._settled = None, True  # the recogniser gave up before the speaker did
         elif stopped is None:
             return []
         words = len(_WORDS.findall(text))

@@ -11,6 +11,7 @@ from typing import TypeVar
 import msgspec
 
 from vivavoce.events import (
+    Error,
     Event,
     FinalTranscript,
     FirstAudio,
@@ -82,6 +83,8 @@ class Timings:
                 self._utterances[utterance].asr_audio_s = event.audio_s
             case RecognizerDone(id=utterance) if utterance in self._utterances:
                 self._utterances[utterance].asr_busy_s = event.busy_s
+            case Error(turn_id=int(turn)) if turn not in self._turns:  # its recogniser failed: there is no transcript
+                _keep(self._turns, turn, self._current)
             case FinalTranscript(turn_id=int(turn), id=utterance, revision=0):
                 marks = _keep(self._turns, turn, self._utterances.pop(utterance, _Marks()))
                 marks.final = at_s

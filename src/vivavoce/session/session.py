@@ -272,9 +272,9 @@ class Session:
             self._on_final(utterance, transcript)
             return
         if transcript.text != utterance.shown and len(transcript.text) >= self.settings.stream.min_partial_chars:
+            if self.settings.stream.debug and not utterance.shown:
+                self.emit(Debug(event="t_partial_first", values={"utterance": utterance.id}))
             utterance.shown = transcript.text
-            if self.settings.stream.debug:
-                self.emit(Debug(event="t_partial", values={"utterance": utterance.id, "kind": transcript.kind}))
             self._partials.show(utterance.id, transcript.text)
         stable = transcript.kind == "stable"
         self.handle(
@@ -283,8 +283,7 @@ class Session:
 
     def on_recognizer_error(self, utterance: Utterance, error: EngineError) -> None:
         if utterance.id == self._taker.utterance:
-            self._listening.endpointer.drop()
-        self._partials.drop(utterance.id)
+            self._partials.drop(utterance.id)
         self._failure = error
         self.handle(moves.Recognized(utterance.id, "", failed=True))
 
