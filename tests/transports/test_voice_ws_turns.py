@@ -401,5 +401,27 @@ async def test_a_turn_whose_engine_fails_ends_once_and_the_session_lives(
         closing = peer.of(*CLOSING, turn=1)
         assert [m["code"] for m in closing] == [code]
         assert closing[0]["recoverable"] is True
+        metrics = peer.of("metrics")[0]
+        assert metrics["t0_ms"] == 0
         await peer.send("ping")
         await peer.wait("pong")
+
+
+@pytest.mark.parametrize("stop", [True, False])
+@virtual
+async def test_one_utterance_fails_once_however_long_it_is(stop: bool) -> None:
+    async with a_server(asr=FakeRecognizer([EngineUnavailable("asr", "gone")])) as server:
+        peer = await server.connect()
+        await peer.start()
+        await peer.speak(4.0)
+        if stop:
+            await peer.send("stop")
+        else:
+            await peer.hush(1.5)
+        await peer.send("ping")
+        await peer.wait("pong")
+        assert [m["outcome"] for m in peer.of("metrics")] == ["failed"]
+        assert len(peer.of("error")) == 1
+        await peer.speak(1.0)
+        await peer.hush(1.5)
+        assert len(peer.of("error")) == 2, "the next one is tried again"
