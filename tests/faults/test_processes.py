@@ -226,7 +226,7 @@ async def talk(live: Live, conversation: str, talkers: dict[str, SocketPeer]) ->
         await peer.start(conversation_id=conversation)
         with suppress(ConnectionClosed):
             for turn in itertools.count(1):
-                await peer.send("text", text="my name is Alice" if turn == 1 else "what is twelve times seven")
+                await peer.send("text", text="my name is Alice")
                 reported = 0
                 while not peer.of("metrics", turn=turn):
                     if not await peer.news():
