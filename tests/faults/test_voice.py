@@ -83,6 +83,23 @@ async def test_a_conversation_by_voice(live: Live, audio_out: str) -> None:
     assert np.abs(loud.astype(int)).max() > 1000, "it is audible"
 
 
+@pytest.mark.parametrize("stop", [True, False])
+async def test_a_recording_sent_at_once_is_understood_and_answered(live: Live, stop: bool) -> None:
+    """Nobody waits for it to be spoken; nothing of it is lost for that."""
+    async with a_socket(live.url()) as peer:
+        await peer.start(mode="push_to_talk" if stop else "hands_free")
+        for piece in pieces(spoken_command() + silence(0.2 if stop else 1.5), 10_240):
+            await peer.send_raw(piece)
+        if stop:
+            await peer.send("stop")
+        text = (await peer.wait("final_transcript", within_s=15))["text"]
+        assert words_right(text) >= 3, text
+        await peer.wait("phrase", within_s=10)
+        await peer.send("cancel")
+        await peer.wait("metrics", within_s=10)
+    check_laws(peer)
+
+
 async def test_partials_keep_their_distance_with_the_real_recogniser(live: Live) -> None:
     async with a_socket(live.url()) as peer:
         await peer.start(mode="asr_only", partial_interval_ms=200)
