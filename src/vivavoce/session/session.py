@@ -282,8 +282,7 @@ class Session:
         )
 
     def on_recognizer_error(self, utterance: Utterance, error: EngineError) -> None:
-        if utterance.id == self._taker.utterance:
-            self._partials.drop(utterance.id)
+        self._partials.drop(utterance.id)
         self._failure = error
         self.handle(moves.Recognized(utterance.id, "", failed=True))
 
