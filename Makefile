@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
+PREPARE := from vivavoce.engines import registry; from vivavoce.engines.asr import pocketsphinx_model as model; model.prepare(registry.cache_dir())
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
@@ -45,6 +46,8 @@ $(RUN_STAMP): requirements.txt pyproject.toml | $(VENV)/bin/python
 	@$(BIN)/python -m pip install -q --require-hashes -r requirements/build.txt
 	@$(BIN)/python -m pip install -q --require-hashes -r requirements.txt
 	@$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
+	@echo "making the recogniser's language model ..."
+	@$(BIN)/python -c "$(PREPARE)" || echo "it will be made at the first start"
 	@touch $@
 
 $(DEV_STAMP): requirements/dev.txt $(RUN_STAMP)
