@@ -16,6 +16,8 @@ from vivavoce.session.options import Options
 from vivavoce.session.session import Session
 
 MAX_PARKED = 256
+MAX_PARKED_CHARACTERS = 64 << 20
+"""What all parked sessions together may hold; the oldest go first."""
 
 
 class Connection(Protocol):
@@ -45,6 +47,10 @@ class Parked(msgspec.Struct):
     replay: deque[tuple[int, str]]
     until: float
 
+    @property
+    def size(self) -> int:
+        return sum(len(text) for _, text in self.replay)
+
 
 class Sessions:
     """Live and parked sessions. All methods belong to the event loop."""
@@ -64,6 +70,11 @@ class Sessions:
 
     def __len__(self) -> int:
         return len(self._live)
+
+    @property
+    def parked(self) -> int:
+        """Lost sessions whose clients may come back."""
+        return len(self._parked)
 
     @property
     def connections(self) -> list[Connection]:
@@ -106,8 +117,10 @@ class Sessions:
         self._parked[session.id] = Parked(
             owner, session.conversation.id, session.options, session.last_turn, outbox.n, outbox.replay, until
         )
-        while len(self._parked) > MAX_PARKED:
-            self._parked.popitem(last=False)
+        held = sum(parked.size for parked in self._parked.values())
+        while len(self._parked) > MAX_PARKED or held > MAX_PARKED_CHARACTERS:
+            held -= self._parked.popitem(last=False)[1].size
+        asyncio.get_running_loop().call_later(self._window_s + 0.1, self._forget_old)
 
     async def drain(self, notice: Callable[[float], ServerMessage], limit_s: float) -> None:
         """Take nobody new, tell everybody, let running turns finish for *limit_s*, then close all.
