@@ -195,7 +195,11 @@ const server = {
 
   decision(state, m) {
     const open = growing(state);
-    if (m.what === 'endpoint') return open ? changed(state, open.key, { endpointed: true }) : state;
+    if (m.what === 'endpoint') {
+      // A stop may come in the middle of a word: what is heard from now on begins anew.
+      const next = { ...state, hearing: false };
+      return open ? changed(next, open.key, { endpointed: true }) : next;
+    }
     // An utterance that the rules ignore has no final transcript.
     const ended = state.items.find((item) => item.kind === 'user' && item.endpointed && !item.solid);
     return m.what === 'ignore' && ended && !FINAL_FOLLOWS.has(m.reason) ? without(state, ended.key) : state;

@@ -113,6 +113,18 @@ describe('a spoken turn', () => {
     assert.deepEqual(ignored.items, []);
   });
 
+  it('lets words after a stop in mid-speech belong to what was stopped', () => {
+    const page = new Page().says('speech_started').says('partial_transcript', { text: 'go forward' });
+    page
+      .says('decision', { what: 'endpoint', reason: 'stop', values: {} })
+      .says('partial_transcript', { text: 'go forward ten' })
+      .says('final_transcript', { text: 'go forward ten', id: 'u1', turn_id: 1 });
+    assert.deepEqual(
+      page.items.map(({ text, solid }) => [text, solid]),
+      [['go forward ten', true]],
+    );
+  });
+
   it('keeps two utterances apart while the first still awaits its final', () => {
     const page = new Page().says('speech_started').says('partial_transcript', { text: 'one' }).says('speech_stopped');
     page
