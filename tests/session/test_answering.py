@@ -307,13 +307,13 @@ def test_a_recogniser_that_says_nothing_fails_the_turn() -> None:
 
 def test_a_late_failure_of_one_utterance_leaves_the_next_alone() -> None:
     async def scenario() -> None:
-        asr = FakeRecognizer([EngineUnavailable("asr", "gone"), "hello there"], final_delay_s=0.5)
+        asr = FakeRecognizer([EngineUnavailable("asr", "gone"), "hello there"], final_delay_s=1.0)
         asr.fail_late = True
         async with a_session(asr=asr) as client:
             await client.speak(0.5)
             await client.hush(0.8)
-            await client.speak(1.0)
-            await client.hush(1.5)
+            await client.speak(0.5)
+            await client.hush(2.5)  # the failure comes while the second awaits its endpoint
             assert (await client.wait("metrics"))["outcome"] == "failed"
             assert (await client.wait("final_transcript", within_s=5.0))["text"] == "hello there"
 

@@ -60,8 +60,6 @@ class Sessions:
         self.enabled = enabled
         """The switch that turns streaming off."""
         self.draining = False
-        self.total = 0
-        """Sessions since the start."""
         self._window_s = window_s
         self._clock = clock
         self._live: dict[Connection, str] = {}
