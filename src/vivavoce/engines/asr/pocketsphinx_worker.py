@@ -41,9 +41,9 @@ SESSION_FRAMES = 300.0
 """The greatest weight of what the session said before."""
 NEAR = 2.0
 """Means no further apart than this (root mean square over the coefficients) are as good as each other."""
-NOISE, DOUBTFUL = 0.1, 0.3
-"""A single word less sure than `NOISE` is none: breaths and clicks become short words. Less sure than `DOUBTFUL`, it
-must be a word that is said alone ("stop", but not "if")."""
+LEAST_SURE, LEAST_SURE_ALONE, LEAST_SURE_SINGLE = 0.03, 0.25, 0.5
+"""Readings less sure than this are none, for breaths, clicks and rooms become short words: several words, a word that
+is said alone ("stop"), and another single word ("if", to which noise comes with up to 0.4)."""
 CONFIRM_S = 0.1
 """A first word is said once it has stood for so much speech: a click is over by then. A word that is said alone need
 not be followed by speech."""
@@ -141,6 +141,11 @@ class Ear:
         hypothesis = self._decoder.hyp()
         return plain(hypothesis.hypstr) if hypothesis else ""
 
+    def guess(self) -> Reading:
+        """The words so far, where nobody asks how sure they are: a single one must be a word that is said alone."""
+        text = self.text()
+        return Reading(text if " " in text or text in self.alone else "")
+
     def finish(self) -> Reading:
         """End the run, which searches its word graph once more."""
         self.stop()
@@ -150,7 +155,7 @@ class Ear:
             return Reading("")
         words = len(text.split())
         confidence = float(hypothesis.prob) ** (1 / words)  # of the average word
-        least = 0.0 if words > 1 else NOISE if text in self.alone else DOUBTFUL
+        least = LEAST_SURE if words > 1 else LEAST_SURE_ALONE if text in self.alone else LEAST_SURE_SINGLE
         return Reading(text, confidence) if confidence >= least else Reading("")
 
     def stop(self) -> None:
@@ -317,7 +322,7 @@ class Job:
         self.whole = paused
         if distance(mean, self.mean) > NEAR:
             if self.fed >= self.seen:
-                self.rough = self.finish() if self.ended_at is None else Reading(self.ear.text())
+                self.rough = self.finish() if self.ended_at is None else self.ear.guess()
             self.mean = mean
             self.ear.start(mean)
             self.fed = 0
@@ -356,7 +361,7 @@ class Job:
         if work_s > self.wait_s - (time.monotonic() - self.ended_at):
             self.hasty = True
             caught_up = self.ear.running and self.fed >= self.seen
-            self.say("final", Reading(self.ear.text()) if caught_up else self.rough, more=True)
+            self.say("final", self.ear.guess() if caught_up else self.rough, more=True)
 
     def conclude(self, reading: Reading) -> None:
         if self.measured and self.measured.frames and reading.text:
