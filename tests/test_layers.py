@@ -10,12 +10,16 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "vivavoce"
 MODULES = sorted(SOURCE.rglob("*.py"))
 RANK = {
-    "cli": 9,
-    "__main__": 10,
-    "app": 8,
-    "transports": 7,
-    "server": 6,
-    "session": 5,
+    "__main__": 12,
+    "cli": 11,
+    "app": 10,
+    "transports": 9,
+    "server": 8,
+    "session": 7,
+    "flows": 7,
+    "commands": 6,
+    "agent": 5,
+    "tools": 4,
     "memory": 4,
     "observe": 4,
     "engines": 3,

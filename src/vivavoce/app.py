@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from vivavoce.agent import Agent
 from vivavoce.engines.registry import InstalledEngines
 from vivavoce.memory import open_store
 from vivavoce.observe.logs import SessionLog
@@ -61,8 +62,11 @@ def routes() -> list[BaseRoute]:
     ]
 
 
-def create_app(settings: Settings | None = None) -> ASGIApp:
-    """The server as an ASGI application; its engines load when it starts."""
+def create_app(settings: Settings | None = None, *, agent: Agent | None = None) -> ASGIApp:
+    """The server as an ASGI application; its engines load when it starts.
+
+    agent: who answers; without one, the language model with the configured instructions.
+    """
     settings = settings if settings is not None else load_from_environment()
 
     @asynccontextmanager
@@ -72,6 +76,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
             InstalledEngines(settings),
             open_store(settings.memory),
             [partial(SessionLog, settings.log, settings.stream)],
+            agent,
         )
         app.state.server = state
         await state.start()

@@ -190,6 +190,43 @@ class Decision(ServerMessage, frozen=True, tag="decision", omit_defaults=False):
     setting: str | None = None
 
 
+class ToolStarted(ServerMessage, frozen=True, tag="tool_call", omit_defaults=False):
+    """The agent has something done."""
+
+    id: str
+    name: str
+    arguments: dict[str, Any]
+
+
+class ToolDone(ServerMessage, frozen=True, tag="tool_result", omit_defaults=False):
+    """It was done, or could not be."""
+
+    id: str
+    name: str
+    ok: bool
+    result: str
+    """As the model reads it, cut to a screen's length."""
+    ms: float
+
+
+class CommandUnderstood(ServerMessage, frozen=True, tag="command", omit_defaults=False):
+    """What the user wants done (section 5 of the contracts)."""
+
+    intent: str
+    entities: dict[str, Any]
+    confidence: float
+    response: str
+    source: Literal["stream", "fallback"] = "stream"
+    """Whether the model's stream said so, or the sentence templates."""
+
+
+class State(ServerMessage, frozen=True, tag="state", omit_defaults=False):
+    """Something an agent shows beside the conversation, as it is now: a home's lights, say."""
+
+    name: str
+    value: Any
+
+
 class Metrics(ServerMessage, frozen=True, tag="metrics", omit_defaults=False):
     """The last message of a turn; `null` where a key has no meaning."""
 

@@ -219,7 +219,7 @@ def test_each_wav_chunk_is_whole() -> None:
 def test_the_agent_may_speak_first() -> None:
     async def scenario() -> None:
         async with a_session() as client:
-            client.session.announce("Welcome back.")
+            client.session.say("Welcome back.")
             metrics = await client.wait("metrics")
             mine = [m for m in client.messages if m.get("turn_id") == 1]
             assert all(m["initiator"] == "agent" for m in mine if m["type"] != "decision")

@@ -67,7 +67,7 @@ async def behave(client: Client, draw: random.Random) -> None:
             case 6:
                 session.type("typed words")
             case 7:
-                session.announce("Your timer is done.", interruptible=draw.random() < 0.5)
+                session.say("Your timer is done.", interruptible=draw.random() < 0.5)
             case 8:
                 await asyncio.sleep(draw.choice([0.0, 0.5, 3.0]))
             case 9:

@@ -56,10 +56,16 @@ class Typed(msgspec.Struct, frozen=True):
 
 
 class SayRequested(msgspec.Struct, frozen=True):
-    """The agent wants to say *text* of its own accord."""
+    """The agent wants to say *text* of its own accord; None: what it opens a session with."""
 
-    text: str
+    text: str | None
     interruptible: bool = True
+
+
+class Shielded(msgspec.Struct, frozen=True):
+    """The running reply may not be talked over any more (`on`), or may be again."""
+
+    on: bool
 
 
 class CancelRequested(msgspec.Struct, frozen=True):
@@ -91,6 +97,7 @@ Event = (
     | Recognized
     | Typed
     | SayRequested
+    | Shielded
     | CancelRequested
     | ReplyEnded
     | TurnTimedOut
@@ -139,10 +146,10 @@ class DiscardReply(msgspec.Struct, frozen=True):
 
 
 class StartSpeech(msgspec.Struct, frozen=True):
-    """The agent says *text* of its own accord."""
+    """The agent says *text* of its own accord; None: what it opens a session with."""
 
     number: int
-    text: str
+    text: str | None
 
 
 class EndEmptyTurn(msgspec.Struct, frozen=True):

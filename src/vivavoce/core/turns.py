@@ -6,6 +6,7 @@
         +------ no words ---------+    the final
     REPLYING --SpeechStarted--> HELD --a word--> cut to what was heard, USER
                                   +--hold_s without a word--> REPLYING again
+    LISTENING --still_there_s without anything--> REPLYING ("are you still there?")
 
 The session performs the actions in order; it tells back `ReplyEnded` exactly once for each reply that was started and
 neither cut nor discarded.
@@ -39,6 +40,7 @@ from vivavoce.core.moves import (
     ReplyEnded,
     ResumeReply,
     SayRequested,
+    Shielded,
     SpeechStarted,
     StartReply,
     StartSpeech,
@@ -65,6 +67,11 @@ class TurnRules(msgspec.Struct, frozen=True, kw_only=True):
     min_speech_s: float = 0.2
     min_words: int = 1
     hold_s: float = 0.6
+    still_there_s: float | None = None
+    """Silence, nobody having the floor, after which the agent says `still_there`; None: never."""
+    still_there: str = ""
+    still_there_times: int = 1
+    """At most so often until the user says something."""
 
 
 class _Reply(msgspec.Struct):
@@ -91,6 +98,8 @@ class TurnTaker:
         self._reply: _Reply | None = None
         self._ignored: str | None = None  # utterance whose words were already reported as ignored
         self._waiting: deque[SayRequested] = deque()
+        self._free_since: float | None = None  # since when nobody has the floor, once somebody had it
+        self._asked_again = 0  # "are you still there?" since the user was last heard
 
     @property
     def reply(self) -> int | None:
@@ -109,9 +118,13 @@ class TurnTaker:
 
     @property
     def deadline(self) -> float | None:
-        """When a held reply goes on, unless a word is heard."""
-        reply = self._reply
-        return reply.held_at + self.rules.hold_s if reply and reply.held_at is not None else None
+        """When to call `tick`: a held reply goes on unless a word is heard, or a silent user is asked again."""
+        reply, rules = self._reply, self.rules
+        if reply is not None:
+            return reply.held_at + rules.hold_s if reply.held_at is not None else None
+        if rules.still_there_s is None or self._free_since is None or self._asked_again >= rules.still_there_times:
+            return None
+        return self._free_since + rules.still_there_s
 
     def handle(self, event: Event, now: float) -> list[Action]:  # noqa: C901 — one arm per event is the point
         """What is to be done about *event*, in order."""
@@ -132,6 +145,8 @@ class TurnTaker:
                 actions = [*self._interrupt("command_collision", "typed turn"), self._start(text)]
             case SayRequested():
                 actions = self._say(event)
+            case Shielded(on):
+                actions = self._shield(on=on)
             case CancelRequested():
                 actions = self._cancel()
             case ReplyEnded(number):
@@ -142,15 +157,22 @@ class TurnTaker:
             case Closed(reason):
                 self._waiting.clear()
                 actions = [*self._drop(), *self._interrupt(reason, reason)]
+                self.rules = msgspec.structs.replace(self.rules, still_there_s=None)
             case _:
                 assert_never(event)
-        return [*actions, *self._next_announcement()]
+        actions += self._next_announcement()
+        self._watch_silence(event, now)
+        return actions
 
     def tick(self, now: float) -> list[Action]:
-        """Resume a held reply whose time is up."""
+        """Resume a held reply whose time is up, or ask a silent user whether they are there."""
         reply, deadline = self._reply, self.deadline
-        if reply is None or deadline is None or now < deadline:
+        if deadline is None or now < deadline:
             return []
+        if reply is None:
+            self._asked_again += 1
+            self._free_since = None
+            return [*self._say(SayRequested(self.rules.still_there)), *self._next_announcement()]
         return self._resume("no word within hold_ms", {"held_ms": round((now - (deadline - self.rules.hold_s)) * 1000)})
 
     # one method for each event
@@ -227,6 +249,22 @@ class TurnTaker:
             return [Refuse("RATE_LIMITED", f"{MAX_WAITING} announcements are waiting already")]
         self._waiting.append(event)
         return []
+
+    def _shield(self, *, on: bool) -> list[Action]:
+        reply = self._certain_reply()
+        if reply is None:
+            return []
+        reply.interruptible = not on
+        return self._resume("reply is not interruptible", {}) if on else []
+
+    def _watch_silence(self, event: Event, now: float) -> None:
+        """Keep the time since when nobody has had the floor."""
+        if isinstance(event, Recognized | Typed) and self._reply is not None:
+            self._asked_again = 0
+        if self._reply is not None or self.listening:
+            self._free_since = None
+        elif self._free_since is None or isinstance(event, StreamOpened):
+            self._free_since = now
 
     def _cancel(self) -> list[Action]:
         self._waiting.clear()
@@ -338,7 +376,7 @@ class TurnTaker:
             return []
         say = self._waiting.popleft()
         self.turn += 1
-        self._reply = _Reply(self.turn, say.text, interruptible=say.interruptible)
+        self._reply = _Reply(self.turn, say.text or "", interruptible=say.interruptible)
         return [StartSpeech(self.turn, say.text)]
 
     def _explain(

@@ -123,13 +123,36 @@ class Recognizer(Engine, Protocol):
 # --- language model -------------------------------------------------------------------------------------------------
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """One remembered message of a conversation."""
+class ToolCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a model wants done: one call of a tool, whole."""
 
-    role: Literal["system", "user", "assistant"]
+    id: str
+    name: str
+    arguments: str = "{}"
+    """JSON as the model wrote it: it may be anything."""
+
+
+class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool as a model sees it."""
+
+    name: str
+    """1-64 of `[A-Za-z0-9_-]`."""
+    description: str
+    parameters: dict[str, Any]
+    """The JSON schema of an object."""
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One message of a conversation."""
+
+    role: Literal["system", "user", "assistant", "tool"]
     content: str
     interrupted: bool = False
     """The listener cut this answer short; `content` is what was heard."""
+    calls: tuple[ToolCall, ...] = ()
+    """What the assistant wanted done; each call is followed by one message of role `tool`."""
+    call_id: str = ""
+    """Of role `tool`: the call that `content` is the result of."""
 
 
 class Timers(Protocol):
@@ -160,20 +183,41 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What a language model is asked."""
 
     messages: tuple[Message, ...]
-    """Oldest first; the last one is the user's turn that is to be answered."""
+    """Oldest first; the last one is the user's turn that is to be answered, or the results of tools it needs."""
     host: Host
     instructions: str = ""
     language: str = "en"
     temperature: float | None = None
     max_tokens: int | None = None
+    model: str | None = None
+    """Another model of the same server than the configured one. An engine that has only one ignores it."""
+    tools: tuple[ToolSpec, ...] = ()
+    """What the model may have done. An engine that cannot call tools ignores them."""
+    answer_schema: dict[str, Any] | None = None
+    """The answer is to be JSON of this schema. An engine whose server cannot promise that only asks for it."""
+
+
+class Usage(msgspec.Struct, frozen=True, gc=False):
+    """What a request cost, as the server counts it."""
+
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
 
 
 class Delta(msgspec.Struct, frozen=True, gc=False):
-    """A piece of the answer as the model made it; joined they are the answer."""
+    """A piece of the answer as the model made it; joined they are the answer.
+
+    One without text says that the model is at work: it thinks, or writes the arguments of a call.
+    """
 
     text: str = ""
     finish: str | None = None
-    """Why the model stopped (`stop`, `length`), on the last delta. A stream that ends without one is incomplete."""
+    """Why the model stopped (`stop`, `length`, `tool_calls`), on the last delta. A stream that ends without one is
+    incomplete."""
+    calls: tuple[ToolCall, ...] = ()
+    """On the last delta, with finish `tool_calls`: what the model wants done before it goes on."""
+    usage: Usage | None = None
+    """On the last delta, where the server tells."""
 
 
 class ChatModel(Engine, Protocol):

@@ -16,6 +16,7 @@ from typing import Protocol
 
 import msgspec
 
+from vivavoce.engines.base import Message
 from vivavoce.errors import ServerBusy
 from vivavoce.events import Outcome
 
@@ -65,6 +66,8 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome = "done"
     at: float
     """Unix seconds."""
+    steps: tuple[Message, ...] = ()
+    """What the assistant exchanged with tools before it answered: its calls, and their results."""
     language: str = "en"
     key: str = msgspec.field(default_factory=lambda: secrets.token_hex(8))
     """Names the turn within its conversation, for ever: what makes storing it twice harmless."""

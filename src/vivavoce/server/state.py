@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
+from vivavoce.agent import Agent
 from vivavoce.engines.registry import InstalledEngines
 from vivavoce.events import Event, Info
 from vivavoce.memory.base import ConversationStore, purge_daily
@@ -28,8 +29,11 @@ class ServerState:
         engines: InstalledEngines,
         store: ConversationStore,
         observers: Sequence[ObserverFactory] = (),
+        agent: Agent | None = None,
     ) -> None:
         self.settings = settings
+        self.agent = agent or Agent(client_instructions=True)
+        """Who answers the sessions that name no flow."""
         self.engines = engines
         self.store = store
         self.conversations = Conversations(store)

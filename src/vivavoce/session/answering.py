@@ -10,10 +10,13 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from functools import partial
 from typing import Protocol
 
 import msgspec
 
+from vivavoce.agent import Agent, Asked, NoReply
 from vivavoce.core import moves
 from vivavoce.engines.base import ChatRequest, Delta, Engines, Message
 from vivavoce.errors import VivavoceError
@@ -31,6 +34,7 @@ from vivavoce.events import (
     TTSComplete,
 )
 from vivavoce.memory.base import Turn
+from vivavoce.session.agent_view import AgentView
 from vivavoce.session.conversation import Conversation
 from vivavoce.session.options import Options
 from vivavoce.session.outbox import Outbox
@@ -42,6 +46,8 @@ from vivavoce.text.phrases import PhraseBuffer
 
 log = logging.getLogger(__name__)
 
+HOOK_S = 5.0
+"""How long `on_interrupted` may take."""
 STORE_S = 2.0
 """Making a turn durable may take this long; the store then goes on by itself."""
 
@@ -56,6 +62,8 @@ class Floor(Protocol):
     options: Options
     timers: SessionTimers
     voice: str | None
+    agent: Agent
+    view: AgentView
 
     def emit(self, event: Event) -> None: ...
 
@@ -77,6 +85,9 @@ class _Running:
     def __init__(self, reply: Reply, user: str | None, out: VoiceOut, emit: Callable[[Event], None]) -> None:
         self.reply = reply
         self.user = user
+        self.steps: list[Message] = []
+        """What was exchanged with tools before the answer."""
+        self.agent: Agent | None = None
         self.out = out
         self.emit = emit
         self.task: asyncio.Task[None] | None = None
@@ -127,12 +138,12 @@ class Answering:
         recital: str | None = None,
         confirmed: bool = True,
     ) -> None:
-        """Start the task of a turn: an answer to *user*, or a *recital* of the agent's own."""
+        """Start the task of a turn: an answer to *user*; else a *recital*, or without one what the agent opens with."""
         floor, settings = self._floor, self._floor.settings
-        emit = floor.emit if recital is None else self._emit_as_agent
+        emit = floor.emit if user is not None else self._emit_as_agent
         reply = Reply(
             number,
-            speaker=Speaker(floor.engines.tts, floor.voice) if floor.voice else None,
+            speaker=self._speaker(),
             phrases=PhraseBuffer(
                 max_phrase_length=settings.tts.max_phrase_length,
                 max_tokens_per_phrase=settings.streaming.max_tokens_per_phrase,
@@ -220,13 +231,13 @@ class Answering:
         """Run the reply to its end, whatever that is, and say so: exactly one closing message for each turn."""
         reply = running.reply
         try:
-            llm = self._floor.engines.llm
-            deltas = llm.stream(self._request(running)) if recital is None else _recite(recital)
+            deltas = self._deltas(running) if recital is None else _recite(recital)
             running.outcome = await reply.run(deltas, running.out)
         except asyncio.CancelledError:
             if running.cut is None:
                 raise
             _uncancel()
+            await self._interrupted(running)
             return
         except Exception:  # the boundary of a turn: a defect of ours ends the turn, not the session
             log.exception("turn %d broke", reply.number)
@@ -236,14 +247,61 @@ class Answering:
             reply.emit(TTSComplete(turn_id=reply.number))
         self._floor.handle(moves.ReplyEnded(reply.number))
 
-    def _request(self, running: _Running) -> ChatRequest:
-        floor = self._floor
-        return ChatRequest(
-            messages=(*floor.conversation.messages, Message(role="user", content=running.user or "")),
+    def _speaker(self) -> Speaker | None:
+        floor, agent = self._floor, self._floor.agent
+        if not floor.voice:
+            return None
+        prepare = partial(agent.before_speech, floor.view) if agent.hooks("before_speech") else None
+        return Speaker(floor.engines.tts, floor.voice, prepare)
+
+    async def _deltas(self, running: _Running) -> AsyncGenerator[Delta, None]:
+        """The agent's answer to *running*, or its opening."""
+        floor, reply = self._floor, running.reply
+        agent = running.agent = floor.agent
+        heard = running.user
+        if heard is not None and agent.hooks("on_user_turn"):
+            await reply.gate.confirmed.wait()
+            try:
+                heard = await agent.on_user_turn(floor.view, heard) or heard
+            except NoReply:
+                yield Delta(finish="stop")
+                return
+        asked = self._asked(running, heard)
+        stream = agent.opening(asked) if heard is None else agent.respond(asked)
+        async with aclosing(stream) as deltas:
+            async for delta in deltas:
+                yield delta
+
+    def _asked(self, running: _Running, heard: str | None) -> Asked:
+        floor, agent, number = self._floor, self._floor.agent, running.reply.number
+        own = () if heard is None else (Message(role="user", content=heard),)
+        request = ChatRequest(
+            messages=(*floor.conversation.messages, *own),
             host=ReplyHost(running.reply, floor.timers),
             instructions=floor.options.instructions,
             language=floor.options.language,
+            temperature=agent.temperature,
+            max_tokens=agent.max_tokens,
+            model=agent.model if isinstance(agent.model, str) else None,
         )
+        llm = floor.engines.llm if agent.model is None or isinstance(agent.model, str) else agent.model
+
+        def emit(message: ServerMessage) -> None:
+            running.reply.emit(msgspec.structs.replace(message, turn_id=number))
+
+        remember = running.steps.append
+        return Asked(request=request, llm=llm, session=floor.view, emit=emit, remember=remember)
+
+    async def _interrupted(self, running: _Running) -> None:
+        """Tell the agent that it was cut off."""
+        agent, cut = running.agent, running.cut
+        if agent is None or cut is None or cut.forget or not agent.hooks("on_interrupted"):
+            return
+        try:
+            async with asyncio.timeout(HOOK_S):
+                await agent.on_interrupted(self._floor.view, cut.heard)
+        except Exception:  # the agent's code: the turn is stored and closed whatever it does
+            log.exception("on_interrupted of %s broke", agent.name)
 
     def _remember(self, running: _Running) -> Turn:
         """Take the turn into memory: what was heard of an interrupted answer, nothing of a cancelled one."""
@@ -263,6 +321,7 @@ class Answering:
             outcome=running.outcome,
             at=time.time(),
             language=self._floor.options.language,
+            steps=tuple(running.steps),
         )
         self._floor.conversation.remember(record)
         return record

@@ -75,6 +75,7 @@ class Conversations:
 
 def _messages(turn: Turn) -> list[Message]:
     messages = [Message(role="user", content=turn.user)] if turn.user else []
+    messages += turn.steps
     if turn.assistant:
         messages.append(Message(role="assistant", content=turn.assistant, interrupted=turn.interrupted))
     return messages

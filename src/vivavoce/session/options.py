@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from vivavoce.agent import Agent
 from vivavoce.core.endpointing import EndpointRules
 from vivavoce.core.turns import TurnRules
 from vivavoce.errors import ClientError
@@ -57,18 +58,20 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     warning: str | None = None
 
     @classmethod
-    def default(cls, settings: Settings) -> Options:
+    def default(cls, settings: Settings, agent: Agent | None = None) -> Options:
+        """What is in force where a client chooses nothing: the agent's word before the settings'."""
+        agent = agent or Agent()
         return cls(
             sample_rate=16_000,
             encoding="pcm_s16le",
-            language=normal_language(settings.tts.language),
-            voice=settings.tts.voice,
+            language=normal_language(agent.language or settings.tts.language),
+            voice=agent.voice or settings.tts.voice,
             audio_out="wav_b64",
             mode="hands_free",
-            instructions=settings.llm.instructions,
+            instructions=settings.llm.instructions if agent.instructions is None else agent.instructions,
             vad_silence_ms=settings.stream.vad_silence_ms,
             partial_interval_ms=settings.stream.partial_interval_ms,
-            interruptible=settings.turns.interruptible,
+            interruptible=settings.turns.interruptible and agent.interruptible,
         )
 
     def started(self, start: Start) -> Options:
@@ -103,7 +106,15 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         del fields["warning"], fields["instructions"]
         return fields
 
-    def turn_rules(self, settings: Settings) -> TurnRules:
+    def led_by(self, agent: Agent, settings: Settings) -> Options:
+        """The same under another agent."""
+        its = Options.default(settings, agent)
+        voice = agent.voice or self.voice
+        return msgspec.structs.replace(
+            self, instructions=its.instructions, interruptible=its.interruptible, voice=voice
+        )
+
+    def turn_rules(self, settings: Settings, agent: Agent) -> TurnRules:
         turns = settings.turns
         return TurnRules(
             mode=self.mode,
@@ -112,6 +123,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             min_speech_s=turns.barge_in_min_speech_ms / 1000,
             min_words=turns.barge_in_min_words,
             hold_s=turns.hold_ms / 1000,
+            still_there_s=agent.still_there_s if self.mode != "asr_only" else None,
+            still_there=agent.still_there,
+            still_there_times=agent.still_there_times,
         )
 
     def endpoint_rules(self, settings: Settings) -> EndpointRules:

@@ -10,7 +10,7 @@ holds up the model's connection. Cancelling `run` stops all of it; nothing is le
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Protocol
 
@@ -42,9 +42,15 @@ class Speaker(msgspec.Struct, frozen=True):
 
     synthesizer: Synthesizer
     voice: str
+    prepare: Callable[[str], Awaitable[str | None]] | None = None
+    """Puts other words into the voice's mouth; None leaves them."""
 
-    def synthesize(self, phrase: str) -> AsyncGenerator[Speech, None]:
-        return self.synthesizer.synthesize(phrase, self.voice)
+    async def synthesize(self, phrase: str) -> AsyncGenerator[Speech, None]:
+        if self.prepare is not None:
+            phrase = await self.prepare(phrase) or phrase
+        async with aclosing(self.synthesizer.synthesize(phrase, self.voice)) as pieces:
+            async for speech in pieces:
+                yield speech
 
 
 class VoiceOut(Protocol):

@@ -10,10 +10,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 import msgspec
 
+from vivavoce.agent import Agent
 from vivavoce.core import endpointing, moves
 from vivavoce.core.endpointing import Endpointer
 from vivavoce.core.turns import TurnTaker
@@ -41,6 +42,7 @@ from vivavoce.events import (
     UtteranceOpened,
 )
 from vivavoce.observe.timings import Timings
+from vivavoce.session.agent_view import AgentView
 from vivavoce.session.answering import Answering, error_message
 from vivavoce.session.audio_in import AudioIn
 from vivavoce.session.conversation import Conversation
@@ -51,6 +53,7 @@ from vivavoce.session.partials import Partials
 from vivavoce.session.timers import SessionTimers
 from vivavoce.settings import Settings
 
+Chosen = TypeVar("Chosen", Start, Update)
 Observer = Callable[[Event, float], None]
 
 
@@ -66,8 +69,11 @@ class Session:
         outbox: Outbox,
         observers: Sequence[Observer] = (),
         turn_wait_s: Callable[[], float] = lambda: 0.0,
+        agent: Agent | None = None,
     ) -> None:
         """turn_wait_s: counts a turn of this client; seconds to wait where it has had too many."""
+        self.agent = agent or Agent(client_instructions=True)
+        """Who answers."""
         self.id = id
         self.engines = engines
         self.settings = settings
@@ -75,16 +81,17 @@ class Session:
         """The voice in force; None where no voice speaks the language."""
         self.conversation = conversation
         self.outbox = outbox
-        self.options = Options.default(settings)
+        self.options = Options.default(settings, self.agent)
         self.created_at = time.time()
         self.turns = 0
         """Turns that were closed."""
-        self.timers = SessionTimers(self.announce)
+        self.timers = SessionTimers(self.say)
         self._clock = asyncio.get_running_loop().time
         self._opened_at = self._clock()
         self.active_at = self._opened_at
         """When the client last sent audio or text."""
-        self._taker = TurnTaker(self.options.turn_rules(settings))
+        self._opened = False  # whether the agent has had its chance to speak first
+        self._taker = TurnTaker(self.options.turn_rules(settings, self.agent))
         window_s = engines.vad.window / engines.vad.sample_rate
         endpointer = Endpointer(self.options.endpoint_rules(settings), window_s=window_s)
         self._listening = Listening(
@@ -97,6 +104,7 @@ class Session:
         self._timings = Timings()
         self._turn_wait_s = turn_wait_s
         self._observers: list[Observer] = [self._timings, *observers]
+        self.view = AgentView(self)
         self._answering = Answering(self, self._clock)
         self._turn_of: tuple[str, int] | None = None  # the last utterance and its turn, for its refinement
         self._failure: EngineError | None = None
@@ -169,6 +177,7 @@ class Session:
 
     def go_on(self, options: Options, last_turn: int) -> None:
         """Take over from a session whose socket was lost; before `start`."""
+        self._opened = True
         self.options = options
         self._taker.turn = last_turn
 
@@ -176,16 +185,22 @@ class Session:
 
     def start(self, start: Start) -> None:
         """Open (or reopen) the utterance stream. Raises ClientError for a sample rate that cannot be used."""
-        options = self.options.started(start)
+        options = self.options.started(self._allowed(start))
         self._audio_in = AudioIn(options.sample_rate, options.encoding, self.engines.vad.sample_rate)
         self._apply(options)
         self.fresh = True
         self._listening.catch_up()
         self.handle(moves.StreamOpened())
 
+    def open(self) -> None:
+        """Let the agent speak first, if it wants to. Nothing the second time."""
+        if not self._opened and self.agent.opens and self.options.mode != "asr_only":
+            self.handle(moves.SayRequested(None))
+        self._opened = True
+
     def update(self, update: Update) -> None:
         """Change the live session."""
-        self._apply(self.options.updated(update))
+        self._apply(self.options.updated(self._allowed(update)))
 
     @property
     def utterance_open(self) -> bool:
@@ -244,7 +259,12 @@ class Session:
         if not had_reply:
             self.emit(Info(message="utterance dropped" if had_utterance else "nothing to cancel"))
 
-    def announce(self, text: str, *, interruptible: bool = True) -> None:
+    def follow(self, agent: Agent) -> None:
+        """From now on *agent* answers."""
+        self.agent = agent
+        self._apply(self.options.led_by(agent, self.settings))
+
+    def say(self, text: str, *, interruptible: bool = True) -> None:
         """The agent says *text* of its own accord, as soon as the floor is free."""
         if self._group is not None:
             self.handle(moves.SayRequested(text, interruptible))
@@ -400,7 +420,7 @@ class Session:
 
     def _apply(self, options: Options) -> None:
         self.options = options
-        self._taker.rules = options.turn_rules(self.settings)
+        self._taker.rules = options.turn_rules(self.settings, self.agent)
         self._listening.endpointer.rules = options.endpoint_rules(self.settings)
         self._partials.interval_s = options.partial_interval_ms / 1000
         self._listening.hearing = msgspec.structs.replace(
@@ -420,6 +440,12 @@ class Session:
         if self.voice is None:
             return f"no voice speaks {language} here: answers are text only"
         return self.options.warning
+
+    def _allowed(self, message: Chosen) -> Chosen:
+        """*message* without what the agent does not let clients choose."""
+        if message.instructions is None or self.agent.client_instructions:
+            return message
+        return msgspec.structs.replace(message, instructions=None)
 
     def _may_take_turn(self) -> bool:
         """Whether this client has turns left; it is told when it has not."""

@@ -237,6 +237,7 @@ class VoiceConnection:
                 self._outbox,
                 self._server.observers(session_id),
                 self._turn_wait_s,
+                self._server.agent,
             )
             if parked is not None:
                 session.go_on(parked.options, parked.turn)
@@ -244,6 +245,7 @@ class VoiceConnection:
                 self.session = session
                 self._start(session, start, message="listening" if not resumed else "resumed", resumed=resumed)
                 self._warn()
+                session.open()
                 while True:
                     await self._take(session, await self._receive())
 
@@ -305,7 +307,7 @@ class VoiceConnection:
                 case Text(text):
                     session.type(_spoken(text))
                 case Say(text, interruptible):
-                    session.announce(_spoken(text), interruptible=interruptible)
+                    session.say(_spoken(text), interruptible=interruptible)
                 case Update():
                     session.update(message if not self._legacy else msgspec.structs.replace(message, mode=None))
                     shown = session.options.shown()

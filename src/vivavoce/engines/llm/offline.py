@@ -62,9 +62,11 @@ class OfflineChat:
 
     def turn(self, request: ChatRequest) -> Turn:
         """The request as the assistant sees it, at this moment."""
-        said = [each for each in request.messages if each.role != "system"]
+        said = [each for each in request.messages if each.role in ("user", "assistant") and each.content]
         asked = said.pop().content if said and said[-1].role == "user" else ""
-        history = tuple(Said(each.role, each.content, each.interrupted) for each in said if each.role != "system")
+        history = tuple(
+            Said("user" if each.role == "user" else "assistant", each.content, each.interrupted) for each in said
+        )
         timers = request.host.timers
         running = None if timers is None else tuple(timers.remaining())
         return Turn(asked, history, self.clock(), running, self.chance, request.language)

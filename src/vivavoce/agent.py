@@ -1,0 +1,203 @@
+"""What people write against: an agent's words, tools and hooks.
+
+    from vivavoce import Agent
+
+    def opening_hours(day: str) -> str:
+        "When the shop is open on a day of the week."
+        return "closed" if day.lower() == "sunday" else "nine to six"
+
+    agent = Agent(instructions="You work in a bicycle shop.", tools=[opening_hours], greeting="Hello, bicycle shop.")
+
+`vivavoce serve shop.py` serves it, `app.mount("/voice", create_app(agent=agent))` puts it into an application of one's
+own. A flow (vivavoce.flows) and a set of commands (vivavoce.commands) are agents too: whoever answers a session's turns
+is an `Agent`, and the session knows nothing else about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping, Sequence
+from contextlib import AbstractContextManager, aclosing
+from typing import Any, Protocol
+
+import msgspec
+
+from vivavoce.engines.base import ChatModel, ChatRequest, Delta, Message, Timers
+from vivavoce.events import ServerMessage
+
+STILL_THERE = "Are you still there?"
+
+
+class NoReply(Exception):
+    """Raised by `on_user_turn`: this turn gets no answer."""
+
+
+class AgentSession(Protocol):
+    """What an agent sees of the session it serves: hooks and tools get it."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def conversation_id(self) -> str: ...
+
+    @property
+    def language(self) -> str:
+        """As in `en_US`."""
+
+    @property
+    def agent(self) -> Agent:
+        """Who answers now."""
+
+    @property
+    def userdata(self) -> MutableMapping[str, Any]:
+        """The agent's own notes; they last as long as the session."""
+
+    @property
+    def messages(self) -> Sequence[Message]:
+        """What was said and heard so far, oldest first."""
+
+    @property
+    def timers(self) -> Timers: ...
+
+    def say(self, text: str, *, interruptible: bool = True) -> None:
+        """Say *text* as soon as the floor is free, as a turn of the agent's own. Returns at once."""
+
+    def hand_off(self, agent: Agent) -> None:
+        """From now on *agent* answers. A tool that returns an agent does the same."""
+
+    def uninterruptible(self) -> AbstractContextManager[None]:
+        """While the block lasts, nobody talks over the running answer."""
+
+    def show(self, name: str, value: Any) -> None:
+        """Let the client show *value* (anything JSON can say) as the present state of *name*."""
+
+    def emit(self, message: ServerMessage) -> None:
+        """Send a message of our wire."""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """A turn that is to be answered."""
+
+    request: ChatRequest
+    """The conversation, the instructions in force, and the host that says when effects are allowed."""
+    llm: ChatModel
+    session: AgentSession
+    emit: Callable[[ServerMessage], None]
+    """Sends a message as part of this turn: numbered with it, held back while it is only a guess."""
+    remember: Callable[[Message], None]
+    """Has memory keep what was exchanged with tools, between the user's words and the answer's."""
+
+    @property
+    def text(self) -> str:
+        """What the user said; empty where the agent begins the turn."""
+        last = self.request.messages[-1] if self.request.messages else None
+        return last.content if last is not None and last.role == "user" else ""
+
+
+class Agent:
+    """Answers the turns of sessions. One object may serve many sessions: what belongs to one is in `session.userdata`.
+
+    A hook is a method to override, or a function given to the constructor; both are called with the same arguments.
+    """
+
+    def __init__(
+        self,
+        instructions: str | None = None,
+        *,
+        name: str = "agent",
+        tools: Sequence[Any] = (),
+        voice: str | None = None,
+        language: str | None = None,
+        greeting: str | None = None,
+        model: ChatModel | str | None = None,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        interruptible: bool = True,
+        still_there_s: float | None = None,
+        still_there: str = STILL_THERE,
+        still_there_times: int = 1,
+        client_instructions: bool = False,
+        on_user_turn: Callable[[AgentSession, str], Awaitable[str | None]] | None = None,
+        before_llm: Callable[[AgentSession, ChatRequest], Awaitable[ChatRequest | None]] | None = None,
+        before_speech: Callable[[AgentSession, str], Awaitable[str | None]] | None = None,
+        on_interrupted: Callable[[AgentSession, str], Awaitable[None]] | None = None,
+    ) -> None:
+        """
+        instructions: None for the configured ones. tools: functions, `Tool`s, MCP servers. model: another chat model,
+        or the name of another model of the configured server. still_there_s: seconds of silence after which the agent
+        asks *still_there*, at most *still_there_times* in a row. client_instructions: whether a client's own
+        `instructions` replace these.
+        """
+        self.instructions = instructions
+        self.name = name
+        self.tools = tuple(tools)
+        self.voice = voice
+        self.language = language
+        self.greeting = greeting
+        self.model = model
+        self.temperature = temperature
+        self.max_tokens = max_tokens
+        self.interruptible = interruptible
+        self.still_there_s = still_there_s
+        self.still_there = still_there
+        self.still_there_times = still_there_times
+        self.client_instructions = client_instructions
+        hooks = {
+            "on_user_turn": on_user_turn,
+            "before_llm": before_llm,
+            "before_speech": before_speech,
+            "on_interrupted": on_interrupted,
+        }
+        for name, hook in hooks.items():
+            if hook is not None:
+                setattr(self, name, hook)
+
+    def hooks(self, name: str) -> bool:
+        """Whether hook *name* does anything here."""
+        return name in self.__dict__ or getattr(type(self), name) is not getattr(Agent, name)
+
+    # --- life -------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Called once by the server that serves the agent, before its first session. Raises EngineUnavailable."""
+
+    async def close(self) -> None:
+        """Called at that server's end. Idempotent."""
+
+    # --- hooks ------------------------------------------------------------------------------------------------------
+
+    async def on_user_turn(self, session: AgentSession, text: str) -> str | None:  # noqa: ARG002
+        """The user's turn is over. Return other words for the model to read; raise NoReply for no answer.
+
+        Of a pre-emptive reply it is called once the turn is certain.
+        """
+        return None
+
+    async def before_llm(self, session: AgentSession, request: ChatRequest) -> ChatRequest | None:  # noqa: ARG002
+        """The model is about to be asked; return another request to change it. May run for a turn that is discarded."""
+        return None
+
+    async def before_speech(self, session: AgentSession, text: str) -> str | None:  # noqa: ARG002
+        """A phrase is about to be spoken; return other words for the voice. The shown text stays as it is."""
+        return None
+
+    async def on_interrupted(self, session: AgentSession, heard: str) -> None:
+        """The user cut the answer off after *heard*."""
+
+    # --- answers ----------------------------------------------------------------------------------------------------
+
+    @property
+    def opens(self) -> bool:
+        """Whether the agent speaks first."""
+        return bool(self.greeting)
+
+    async def opening(self, asked: Asked) -> AsyncGenerator[Delta, None]:  # noqa: ARG002
+        """The agent's first words in a session; called only where it `opens`."""
+        yield Delta(self.greeting or "", finish="stop")
+
+    async def respond(self, asked: Asked) -> AsyncGenerator[Delta, None]:
+        """Answer one turn, as a model would: see `ChatModel.stream` for closing and errors."""
+        request = await self.before_llm(asked.session, asked.request) or asked.request
+        async with aclosing(asked.llm.stream(request)) as deltas:
+            async for delta in deltas:
+                yield delta
