@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from vivavoce.engines.base import Message, ToolCall
 from vivavoce.errors import ClientError
 from vivavoce.memory.base import ConversationStore, Summary, Turn, title_of
 
@@ -21,6 +22,15 @@ def turn(conversation: str = "c", number: int = 1, **fields: Any) -> Turn:
     """A turn to store; two of the same number differ in their key."""
     defaults: dict[str, Any] = {"user": f"question {number}", "assistant": f"answer {number}", "at": 1000.0 + number}
     return Turn(conversation_id=conversation, turn_id=number, **{**defaults, **fields})
+
+
+STEPS = (
+    Message(
+        role="assistant", content="", calls=(ToolCall(id="call-1", name="weather", arguments='{"in": "Köln\x00"}'),)
+    ),
+    Message(role="tool", content="rain\n🙂", call_id="call-1"),
+)
+"""What a turn exchanges with a tool."""
 
 
 class Model:
@@ -99,6 +109,7 @@ turns = st.builds(
     outcome=st.sampled_from(["done", "interrupted", "failed", "incomplete"]),
     at=times,
     language=st.sampled_from(["en", "fr"]),
+    steps=st.sampled_from([(), STEPS]),
     key=st.sampled_from(["k1", "k2", "k3", "k4", "k5", "k6"]),
 )
 operations = st.lists(
@@ -145,11 +156,12 @@ class StoreContract:
             turn(number=1, interrupted=True, outcome="interrupted", language="de"),
             turn(number=2, user=None),
             turn(number=3, user="Wörter \x00 🙂\n", assistant=""),
+            turn(number=4, steps=STEPS),
         ]
         for each in stored:
             await store.append(each, ME)
         assert await store.load("c", ME, 10) == stored
-        assert await store.load("c", ME, 2) == stored[1:]
+        assert await store.load("c", ME, 3) == stored[1:]
         assert store.degraded is None
 
     async def test_unknown_conversations_are_empty(self, store: ConversationStore) -> None:
@@ -244,6 +256,19 @@ class StoreContract:
     async def test_half_a_character_does_not_stop_a_turn(self, store: ConversationStore) -> None:
         await store.append(turn(user="caf\ud800"), ME)
         assert [each.user for each in await store.load("c", ME, 10)] == ["caf?"]
+
+    async def test_half_a_character_from_a_tool_does_not_stop_a_turn(self, store: ConversationStore) -> None:
+        call = ToolCall(id="\ud800", name="n\ud800", arguments='"\ud800"')
+        steps = (
+            Message(role="assistant", content="", calls=(call,)),
+            Message(role="tool", content="\udfff", call_id="\ud800"),
+        )
+        await store.append(turn(steps=steps), ME)
+        (loaded,) = await store.load("c", ME, 10)
+        assert loaded.steps == (
+            Message(role="assistant", content="", calls=(ToolCall(id="?", name="n?", arguments='"?"'),)),
+            Message(role="tool", content="?", call_id="?"),
+        )
 
     async def test_many_at_once_keep_their_order(self, store: ConversationStore) -> None:
         many = [turn(number=number) for number in range(300)]

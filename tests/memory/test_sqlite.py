@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 
-from memory.store_contract import ME, OTHER, StoreContract, StoreProperties, play, turn
+from memory.store_contract import ME, OTHER, STEPS, StoreContract, StoreProperties, play, turn
 from vivavoce.errors import ServerBusy, SettingsError
 from vivavoce.memory import SqliteStore, open_store
+from vivavoce.memory.base import Turn
 from vivavoce.memory.database import MIGRATIONS
 from vivavoce.memory.writer import Tuning
 from vivavoce.settings import Memory
@@ -337,6 +338,40 @@ async def test_an_older_file_is_brought_up_to_date(path: Path, monkeypatch: pyte
         assert raw.execute("SELECT mood FROM turn").fetchall() == [("fine",)]
         assert raw.execute("PRAGMA user_version").fetchone() == (len(extended),)
     raw.close()
+
+
+async def test_a_file_of_the_first_release_is_read(path: Path) -> None:
+    path.parent.mkdir()
+    with sqlite3.connect(path) as old:
+        for statement in MIGRATIONS[0]:
+            old.execute(statement)
+        old.execute("INSERT INTO conversation VALUES ('c', ?, 'hello', 1.0)", (ME,))
+        old.execute("INSERT INTO turn VALUES (1, 'c', 'k', 1, 'hello', 'Hi.', 0, 'done', 1.0, 'en')")
+        old.execute("PRAGMA user_version = 1")
+    old.close()
+    store = SqliteStore(path)
+    await store.open()
+    later = turn(number=2, steps=STEPS)
+    await store.append(later, ME)
+    first = Turn(conversation_id="c", turn_id=1, user="hello", assistant="Hi.", at=1.0, key="k")
+    assert await store.load("c", ME, 10) == [first, later]
+    await store.close()
+
+
+@pytest.mark.parametrize("damage", ["", "{", "{}", '[{"role": "nobody", "content": ""}]', b"\xff[]"])
+async def test_damaged_steps_do_not_cost_the_conversation(path: Path, damage: str | bytes) -> None:
+    first = SqliteStore(path)
+    await first.open()
+    await first.append(turn(number=1, steps=STEPS), ME)
+    await first.close()
+    with sqlite3.connect(path) as raw:
+        raw.execute("UPDATE turn SET steps = ?", (damage,))
+    raw.close()
+    second = SqliteStore(path)
+    await second.open()
+    (loaded,) = await second.load("c", ME, 10)
+    assert (loaded.user, loaded.steps) == ("question 1", ())
+    await second.close()
 
 
 async def test_deleted_words_are_not_on_the_disk(store: SqliteStore, path: Path) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from server.asgi import client
 from server.conftest import MakeApp
+from vivavoce.engines.base import Message, ToolCall
 from vivavoce.errors import ClientError
 from vivavoce.memory import MemoryStore
 from vivavoce.memory.base import Turn
@@ -95,6 +97,25 @@ async def test_the_turns(make_app: MakeApp, filled: MemoryStore) -> None:
         "at": 9.0,
         "language": "en",
     }
+
+
+async def test_what_was_exchanged_with_tools(make_app: MakeApp, store: MemoryStore) -> None:
+    call = ToolCall(id="call-1", name="weather", arguments='{"in": "Rome"}')
+    steps = (
+        Message(role="assistant", content="", calls=(call,)),
+        Message(role="tool", content="sunny", call_id="call-1"),
+    )
+    await store.append(msgspec.structs.replace(turn("c", 1), steps=steps), "local")
+    async with client(make_app()) as http:
+        (shown,) = (await http.get("/api/conversations/c")).json()["turns"]
+    assert shown["steps"] == [
+        {
+            "role": "assistant",
+            "content": "",
+            "calls": [{"id": "call-1", "name": "weather", "arguments": call.arguments}],
+        },
+        {"role": "tool", "content": "sunny", "call_id": "call-1"},
+    ]
 
 
 async def test_another_title(make_app: MakeApp, filled: MemoryStore) -> None:

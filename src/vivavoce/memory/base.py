@@ -12,7 +12,7 @@ import math
 import re
 import secrets
 import time
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -21,6 +21,8 @@ from vivavoce.errors import ServerBusy
 from vivavoce.events import Outcome
 
 log = logging.getLogger(__name__)
+
+S = TypeVar("S", bound=msgspec.Struct)
 
 TITLE_CHARS = 60
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
@@ -92,9 +94,22 @@ def checked(turn: Turn) -> Turn:
         raise ValueError("a conversation id is 1-128 characters of [A-Za-z0-9._-]")
     if not math.isfinite(turn.at) or not 0 <= turn.turn_id < 1 << 31:
         raise ValueError("turn_id and at must be ordinary numbers")
-    texts = {name: getattr(turn, name) for name in ("user", "assistant", "language", "key")}
-    clean = {name: _encodable(text) for name, text in texts.items() if text is not None}
-    return msgspec.structs.replace(turn, **clean) if any(clean[name] != texts[name] for name in clean) else turn
+    clean = _clean(turn, "user", "assistant", "language", "key")
+    steps = tuple(_clean_step(step) for step in turn.steps)
+    return msgspec.structs.replace(clean, steps=steps) if steps != turn.steps else clean
+
+
+def _clean_step(step: Message) -> Message:
+    calls = tuple(_clean(call, "id", "name", "arguments") for call in step.calls)
+    clean = _clean(step, "content", "call_id")
+    return msgspec.structs.replace(clean, calls=calls) if calls != step.calls else clean
+
+
+def _clean(record: S, *names: str) -> S:
+    """*record* with UTF-8 text in its fields *names*; the very same where there is nothing to clean."""
+    texts = {name: text for name in names if (text := getattr(record, name)) is not None}
+    clean = {name: _encodable(text) for name, text in texts.items()}
+    return msgspec.structs.replace(record, **clean) if clean != texts else record
 
 
 def _encodable(text: str) -> str:

@@ -18,6 +18,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from vivavoce.engines.base import Message
 from vivavoce.errors import SettingsError
 from vivavoce.memory.base import Summary, Turn, title_of
 
@@ -36,6 +39,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )""",
         "CREATE INDEX turn_order ON turn (conversation_id, seq)",
     ),
+    ("ALTER TABLE turn ADD COLUMN steps TEXT NOT NULL DEFAULT '[]'",),
 )
 """Entry n leads from schema n to n + 1; `user_version` says where a file is. Append here, never change an entry."""
 
@@ -44,6 +48,8 @@ _STORE_TURN = (  # no text from outside is in it
     f"INSERT INTO turn ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "  # noqa: S608
     f"ON CONFLICT (conversation_id, key) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _COLUMNS)}"
 )
+
+_STEPS = msgspec.json.Decoder(tuple[Message, ...])
 
 _CHECK_BYTES = 64 << 20
 """Files up to this size are checked whole when opened; larger ones would hold up the start."""
@@ -150,7 +156,7 @@ class Database:
         ).fetchall()
         if not mine:
             return False
-        run(_STORE_TURN, tuple(getattr(turn, name) for name in _COLUMNS))
+        run(_STORE_TURN, _row(turn))
         return True
 
     def owner(self, conversation_id: str) -> str | None:
@@ -217,6 +223,19 @@ class Database:
         return not busy
 
 
+def _row(turn: Turn) -> tuple[Any, ...]:
+    values = {**msgspec.structs.asdict(turn), "steps": msgspec.json.encode(turn.steps).decode()}
+    return tuple(values[name] for name in _COLUMNS)
+
+
 def _turn(row: tuple[Any, ...]) -> Turn:
     values = dict(zip(_COLUMNS, row, strict=True))
-    return Turn(**{**values, "interrupted": bool(values["interrupted"])})
+    return Turn(**{**values, "interrupted": bool(values["interrupted"]), "steps": _steps(values["steps"])})
+
+
+def _steps(stored: str) -> tuple[Message, ...]:
+    """Nothing for what is no list of messages: a damaged record must not cost the conversation."""
+    try:
+        return _STEPS.decode(stored)
+    except msgspec.DecodeError:
+        return ()

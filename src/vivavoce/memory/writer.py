@@ -30,7 +30,7 @@ _CHUNK = 500
 """Turns per transaction when many wait: a nearly full disk may take some of them."""
 _CLAIMS = 10_000
 _OVERHEAD_BYTES = 500
-"""What a waiting turn costs besides its text."""
+"""What a waiting turn, or a step of one, costs besides its text."""
 
 
 class Tuning(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +55,12 @@ class Record:
 
     @property
     def bytes(self) -> int:
-        return len(self.turn.assistant) + len(self.turn.user or "") + _OVERHEAD_BYTES
+        """What it takes while it waits, roughly."""
+        steps = sum(
+            len(step.content) + sum(len(call.arguments) + _OVERHEAD_BYTES for call in step.calls) + _OVERHEAD_BYTES
+            for step in self.turn.steps
+        )
+        return len(self.turn.assistant) + len(self.turn.user or "") + steps + _OVERHEAD_BYTES
 
 
 class Writer:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from vivavoce.engines.base import Message
 from vivavoce.errors import ClientError, ServerBusy
 from vivavoce.events import Outcome
 from vivavoce.memory.base import ConversationStore, Summary, is_conversation_id, one_line
@@ -31,7 +32,7 @@ class ConversationPage(msgspec.Struct, frozen=True):
     """What `before` is to be for the next page; null if this is the last."""
 
 
-class RememberedTurn(msgspec.Struct, frozen=True):
+class RememberedTurn(msgspec.Struct, frozen=True, omit_defaults=True):
     """One turn: what was said, and what was heard of the answer."""
 
     turn_id: int
@@ -43,6 +44,8 @@ class RememberedTurn(msgspec.Struct, frozen=True):
     at: float
     """Unix seconds."""
     language: str
+    steps: tuple[Message, ...] = ()
+    """What was exchanged with tools before the answer; left out where there was nothing."""
 
 
 class RememberedConversation(msgspec.Struct, frozen=True):
