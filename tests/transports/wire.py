@@ -24,6 +24,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from kit import FakeDetector, FakeModel, FakeRecognizer, FakeVoice, run_virtually
+from vivavoce.agent import Agent
 from vivavoce.app import create_app
 from vivavoce.audio import wav
 from vivavoce.cli.serving import Server, listen
@@ -397,11 +398,15 @@ def forgetful(settings: Settings | None) -> Settings:
 
 @asynccontextmanager
 async def a_server(
-    settings: Settings | None = None, *, store: ConversationStore | None = None, **engines: Any
+    settings: Settings | None = None,
+    *,
+    store: ConversationStore | None = None,
+    agent: Agent | None = None,
+    **engines: Any,
 ) -> AsyncIterator[App]:
     """The application with fake (or the given) engines; every connection is over when it returns."""
     with chosen_engines(**engines), suppress_store(store):
-        app = create_app(forgetful(settings))
+        app = create_app(forgetful(settings), agent=agent)
         lifespan = _Lifespan(app)
         await lifespan.say("startup")
         running = App(app, lifespan.state["server"])

@@ -47,6 +47,8 @@ async def ready(request: Request) -> Response:
     answer: dict[str, object] = {"ready": is_ready}
     if request.scope.get("state", {}).get("owner") is not None:
         answer["engines"] = state.engines.report()
+        detail = state.agent_failure
+        answer["agent"] = {"name": state.agent.name, "ready": not detail, "detail": detail}
         answer["draining"] = state.sessions.draining
         if state.store.degraded:
             answer["degraded"] = [state.store.degraded]

@@ -200,7 +200,7 @@ class VoiceConnection:
             message = await self._receive()
             if isinstance(message, Start):
                 try:
-                    await self._server.engines.started()
+                    await self._server.started()
                     return message, await self._checked(message)
                 except ClientError as error:
                     self._complain(error)
