@@ -26,6 +26,7 @@ from vivavoce.core.moves import (
     ReplyEnded,
     ResumeReply,
     SayRequested,
+    Shielded,
     SpeechStarted,
     StartReply,
     StartSpeech,
@@ -320,6 +321,138 @@ def test_closing_ends_everything() -> None:
     assert floor(Closed("shutdown")) == []
 
 
+def test_nothing_begins_after_the_close() -> None:
+    floor = Floor(still_there_s=5.0, still_there="Hello?")
+    floor(StreamOpened(), Closed("disconnect"))
+    assert floor(SayRequested("bye"), Typed("hi"), SpeechStarted(), StreamOpened()) == []
+    assert floor.taker.deadline is None
+    assert floor.tick(1e9) == []
+
+
+def test_the_agent_may_open_with_what_it_makes_up() -> None:
+    floor = Floor()
+    assert floor(SayRequested(None)) == [StartSpeech(1, None)]
+    assert floor(SpeechStarted(), partial("hi")) == [
+        OpenUtterance("u1"),
+        HoldReply(1, "speech over the reply"),
+        CutReply(1, "user_speech"),
+    ]
+
+
+def shielded(**rules: object) -> Floor:
+    floor = answering(**rules)
+    assert floor(Shielded(1, on=True)) == []
+    return floor
+
+
+def test_nobody_talks_over_a_shielded_reply() -> None:
+    floor = shielded()
+    assert floor(SpeechStarted()) == []
+    assert ("ignore", "reply is not interruptible") in floor.decisions
+    assert floor(Shielded(1, on=False)) == []
+    assert floor(SpeechStarted()) == [OpenUtterance("u2"), HoldReply(1, "speech over the reply")]
+
+
+def test_a_held_reply_goes_on_when_it_is_shielded_and_words_wait_for_the_final() -> None:
+    floor = answering()
+    floor(SpeechStarted(), now=5.0)
+    assert floor(Shielded(1, on=True), now=5.2) == [ResumeReply(1, "reply is not interruptible")]
+    assert floor(partial("wait a moment", id="u2"), now=5.3) == [], "talked over, but not interrupted"
+    floor(UtteranceEnded("silence"))
+    assert floor(Recognized("u2", "wait a moment")) == []
+    floor = shielded()
+    floor(Shielded(1, on=False), SpeechStarted(), Shielded(1, on=True), UtteranceEnded("silence"))
+    floor(Shielded(1, on=False))
+    assert floor(Recognized("u2", "wait"))[0] == CutReply(1, "user_speech"), "it was over when the final came"
+
+
+def test_shields_are_counted_and_belong_to_one_reply() -> None:
+    floor = shielded()
+    floor(Shielded(1, on=True), Shielded(1, on=False))
+    assert floor(SpeechStarted()) == [], "one block is left"
+    assert floor(Typed("next")) == [CutReply(1, "command_collision"), StartReply(2, "next")]
+    floor(Shielded(2, on=True), Shielded(1, on=False))
+    assert floor(SpeechStarted()) == [], "the block of a reply that is gone ends without effect"
+    floor(Shielded(2, on=False), Shielded(2, on=False), Shielded(2, on=True))
+    assert floor(SpeechStarted()) == [], "an end too many is not counted"
+    floor(ReplyEnded(2))
+    assert floor(Shielded(2, on=True)) == []
+    assert floor(SpeechStarted()) == [OpenUtterance("u2")]
+
+
+def test_the_end_of_a_shield_leaves_an_uninterruptible_reply_as_it_was() -> None:
+    floor = Floor()
+    floor(SayRequested("Attention.", interruptible=False), Shielded(1, on=True), Shielded(1, on=False))
+    assert floor(SpeechStarted()) == []
+
+
+def test_a_guess_that_is_shielded_is_so_once_it_is_certain() -> None:
+    floor = Floor()
+    floor(SpeechStarted(), stable("hello"), Shielded(1, on=True), UtteranceEnded("silence"), Recognized("u1", "hello"))
+    assert floor(SpeechStarted()) == []
+
+
+def waiting(**rules: object) -> Floor:
+    """The stream was opened at 10 s; the agent asks after 5 s."""
+    floor = Floor(still_there_s=5.0, still_there="Hello?", **rules)
+    floor(StreamOpened(), now=10.0)
+    return floor
+
+
+def test_a_silent_user_is_asked_and_only_so_often() -> None:
+    floor = waiting(still_there_times=2)
+    assert floor.taker.deadline == 15.0
+    assert floor.tick(14.9) == []
+    assert floor.tick(15.0) == [StartSpeech(1, "Hello?")]
+    assert floor.taker.deadline is None, "not while it is being asked"
+    floor(ReplyEnded(1), now=16.0)
+    assert floor.taker.deadline == 21.0
+    assert floor.tick(21.0) == [StartSpeech(2, "Hello?")]
+    floor(ReplyEnded(2), now=22.0)
+    assert floor.taker.deadline is None
+    assert floor.tick(1e6) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[Typed("hi")], [SpeechStarted(), UtteranceEnded("silence"), Recognized("u1", "hi")]],
+    ids=["typed", "spoken"],
+)
+def test_words_of_the_user_start_the_count_anew(words: list[Event]) -> None:
+    floor = waiting()
+    floor.tick(15.0)
+    floor(ReplyEnded(1), now=16.0)
+    assert floor.taker.deadline is None
+    floor(*words, now=30.0)
+    assert floor.taker.deadline is None, "it is being answered"
+    floor(ReplyEnded(2), now=33.0)
+    assert floor.tick(38.0) == [StartSpeech(3, "Hello?")]
+
+
+def test_noise_is_no_answer_to_whether_somebody_is_there() -> None:
+    floor = waiting()
+    floor(SpeechStarted(), now=14.0)
+    assert floor.taker.deadline is None, "not while somebody speaks"
+    floor(UtteranceEnded("silence"), now=14.5)
+    assert floor.taker.deadline is None, "nor while the words are awaited"
+    floor(Recognized("u1", ""), now=15.0)
+    assert floor.tick(20.0) == [StartSpeech(1, "Hello?")]
+    floor(SpeechStarted(), UtteranceEnded("silence"), Recognized("u2", ""), now=21.0)
+    floor(ReplyEnded(1), now=22.0)
+    assert floor.taker.deadline is None, "noise over the question leaves it at one"
+
+
+def test_a_reopened_stream_begins_the_silence_anew() -> None:
+    floor = waiting()
+    floor(StreamOpened(), now=14.0)
+    assert floor.taker.deadline == 19.0
+    floor(SayRequested("Ding."), now=15.0)
+    assert floor.taker.deadline is None
+    floor.taker.rules = TurnRules()
+    floor(ReplyEnded(1), now=16.0)
+    assert floor.taker.deadline is None, "no rule any more"
+
+
 ids = st.sampled_from(["u1", "u2", "u3", "u4"])
 texts = st.sampled_from(["", "a", "a b", "a b c", "b", "..."])
 events = st.one_of(
@@ -330,16 +463,24 @@ events = st.one_of(
     st.builds(StreamOpened),
     st.builds(Recognized, ids, texts, st.booleans()),
     st.builds(Typed, st.just("typed")),
-    st.builds(SayRequested, st.just("say"), st.booleans()),
+    st.builds(SayRequested, st.sampled_from(["say", None]), st.booleans()),
+    st.builds(Shielded, st.integers(1, 6), on=st.booleans()),
     st.builds(CancelRequested),
     st.builds(ReplyEnded, st.integers(1, 6)),
     st.builds(TurnTimedOut, st.integers(1, 6)),
 )
 
 
-@given(st.lists(st.tuples(events, st.floats(0, 1)), max_size=60), st.integers(1, 2), st.booleans())
-def test_never_two_replies_and_each_ends_once(walk: list[tuple[Event, float]], min_words: int, preempt: bool) -> None:
-    taker = TurnTaker(TurnRules(min_words=min_words, preempt=preempt))
+@given(
+    st.lists(st.tuples(events, st.floats(0, 1)), max_size=60),
+    st.integers(1, 2),
+    st.booleans(),
+    st.none() | st.just(0.5),
+)
+def test_never_two_replies_and_each_ends_once(
+    walk: list[tuple[Event, float]], min_words: int, preempt: bool, still_there_s: float | None
+) -> None:
+    taker = TurnTaker(TurnRules(min_words=min_words, preempt=preempt, still_there_s=still_there_s))
     running: int | None = None
     certain: set[int] = set()
     now = 0.0
@@ -378,6 +519,6 @@ def test_never_two_replies_and_each_ends_once(walk: list[tuple[Event, float]], m
                     assert running == number
                     assert number in certain
         assert taker.reply == running
-        assert taker.deadline is None or running is not None
+        assert taker.deadline is None or running is not None or (still_there_s and not taker.listening)
     assert running is None
     assert not taker.listening

@@ -63,8 +63,9 @@ class SayRequested(msgspec.Struct, frozen=True):
 
 
 class Shielded(msgspec.Struct, frozen=True):
-    """The running reply may not be talked over any more (`on`), or may be again."""
+    """Reply *number* may not be talked over any more (`on`), or may be again. Shields are counted."""
 
+    number: int
     on: bool
 
 

@@ -81,6 +81,8 @@ class _Reply(msgspec.Struct):
     guess_of: str | None = None
     """The utterance a pre-emptive reply answers; None once the reply is certain."""
     held_at: float | None = None
+    shields: int = 0
+    """How many blocks of the agent's code now forbid to talk over it."""
 
 
 class TurnTaker:
@@ -100,6 +102,7 @@ class TurnTaker:
         self._waiting: deque[SayRequested] = deque()
         self._free_since: float | None = None  # since when nobody has the floor, once somebody had it
         self._asked_again = 0  # "are you still there?" since the user was last heard
+        self._closed = False
 
     @property
     def reply(self) -> int | None:
@@ -127,7 +130,9 @@ class TurnTaker:
         return self._free_since + rules.still_there_s
 
     def handle(self, event: Event, now: float) -> list[Action]:  # noqa: C901 — one arm per event is the point
-        """What is to be done about *event*, in order."""
+        """What is to be done about *event*, in order. Nothing any more once the session is closed."""
+        if self._closed:
+            return []
         match event:
             case StreamOpened():
                 self._settled, actions = False, []
@@ -142,11 +147,12 @@ class TurnTaker:
             case Recognized():
                 actions = self._recognized(event)
             case Typed(text):
+                self._asked_again = 0
                 actions = [*self._interrupt("command_collision", "typed turn"), self._start(text)]
             case SayRequested():
                 actions = self._say(event)
-            case Shielded(on):
-                actions = self._shield(on=on)
+            case Shielded(number, on):
+                actions = self._shield(number, on=on)
             case CancelRequested():
                 actions = self._cancel()
             case ReplyEnded(number):
@@ -157,7 +163,7 @@ class TurnTaker:
             case Closed(reason):
                 self._waiting.clear()
                 actions = [*self._drop(), *self._interrupt(reason, reason)]
-                self.rules = msgspec.structs.replace(self.rules, still_there_s=None)
+                self._closed = True
             case _:
                 assert_never(event)
         actions += self._next_announcement()
@@ -197,8 +203,8 @@ class TurnTaker:
         reply, words = self._reply, len(_WORDS.findall(event.text))
         if reply is not None and reply.guess_of is not None:
             return self._reconsider(reply, event) if words and event.utterance == reply.guess_of else []
-        if reply is not None:
-            return self._barge_in(event, words)
+        if reply is not None:  # one that became uninterruptible since somebody began to speak waits for the final
+            return self._barge_in(event, words) if self._may_interrupt(reply) else []
         return self._preempt(event) if event.stable and words else []
 
     def _utterance_ended(self, reason: str, values: dict[str, Any]) -> list[Action]:
@@ -230,6 +236,7 @@ class TurnTaker:
             return self._no_words(utterance, stopped=bool(stopped), failed=event.failed)
         if self.rules.mode == "asr_only":
             return self._end_empty(utterance, text)
+        self._asked_again = 0
         reply = self._certain_reply()
         if reply is not None and not self._may_interrupt(reply):
             return [self._explain("ignore", "reply is not interruptible", {"words": words}, "interruptible")]
@@ -250,18 +257,16 @@ class TurnTaker:
         self._waiting.append(event)
         return []
 
-    def _shield(self, *, on: bool) -> list[Action]:
-        reply = self._certain_reply()
-        if reply is None:
+    def _shield(self, number: int, *, on: bool) -> list[Action]:
+        reply = self._reply
+        if reply is None or reply.number != number:
             return []
-        reply.interruptible = not on
-        return self._resume("reply is not interruptible", {}) if on else []
+        reply.shields = reply.shields + 1 if on else max(reply.shields - 1, 0)
+        return [] if self._may_interrupt(reply) else self._resume("reply is not interruptible", {})
 
     def _watch_silence(self, event: Event, now: float) -> None:
         """Keep the time since when nobody has had the floor."""
-        if isinstance(event, Recognized | Typed) and self._reply is not None:
-            self._asked_again = 0
-        if self._reply is not None or self.listening:
+        if self._closed or self._reply is not None or self.listening:
             self._free_since = None
         elif self._free_since is None or isinstance(event, StreamOpened):
             self._free_since = now
@@ -279,7 +284,7 @@ class TurnTaker:
     # what they share
 
     def _may_interrupt(self, reply: _Reply) -> bool:
-        return reply.interruptible and self.rules.interruptible
+        return reply.interruptible and not reply.shields and self.rules.interruptible
 
     def _certain_reply(self) -> _Reply | None:
         """The running reply, unless it is only a guess."""
