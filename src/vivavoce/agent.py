@@ -75,6 +75,10 @@ class AgentSession(Protocol):
         """Send a message of our wire."""
 
 
+def _now(call: Callable[[], None]) -> None:
+    call()
+
+
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """A turn that is to be answered."""
 
@@ -86,6 +90,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """Sends a message as part of this turn: numbered with it, held back while it is only a guess."""
     remember: Callable[[Message], None]
     """Has memory keep what was exchanged with tools, between the user's words and the answer's."""
+    when_certain: Callable[[Callable[[], None]], None] = _now
+    """Calls a function as soon as the turn is certain, never if it is discarded; an answer need not wait for it."""
 
     @property
     def text(self) -> str:

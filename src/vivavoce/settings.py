@@ -35,6 +35,18 @@ Device = Annotated[str, Meta(pattern=r"^(auto|cpu|cuda(:\d+)?)$", extra={"allowe
 Language = Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}([_-][A-Za-z0-9]+)*$", extra={"allowed": "as en or en_US"})]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]+$", extra={"allowed": "an engine's name"})]
 
+FlowId = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", extra={"allowed": "1 to 64 of A-Z a-z 0-9 . _ -"})
+]
+HttpTargets = Annotated[
+    tuple[Annotated[str, Meta(pattern=r"^(\*\.)?[A-Za-z0-9._-]+(:\d{1,5})?$|^\[[0-9A-Fa-f:.]+\](:\d{1,5})?$")], ...],
+    Meta(extra={"allowed": "host names or addresses, separated by commas, as api.example.org:8443 or *.example.org"}),
+]
+FlowVariables = Annotated[
+    tuple[Annotated[str, Meta(pattern=r"^[A-Za-z_]\w*=.*$")], ...],
+    Meta(extra={"allowed": "name=value, separated by commas"}),
+]
+
 
 class Server(Section, frozen=True):
     host: Annotated[str, opt("Address to listen on; beyond loopback only with an API key")] = "127.0.0.1"
@@ -219,6 +231,23 @@ class Streaming(Section, frozen=True):
     ab: Annotated[bool, opt("Measure streaming against traditional parsing")] = False
 
 
+class Flows(Section, frozen=True):
+    """Conversation graphs, and what their HTTP nodes may reach."""
+
+    folder: Annotated[str | None, opt("Where flows are kept, one YAML file each; unset: in the data folder")] = None
+    default: Annotated[FlowId | None, opt("The flow of sessions that name none")] = None
+    http_allow: Annotated[
+        HttpTargets, opt("Servers that a flow's HTTP nodes may ask, as api.example.org or 127.0.0.1:9000")
+    ] = ()
+    http_private: Annotated[bool, opt("Allowed names may lead to private addresses")] = False
+    variables: Annotated[FlowVariables, opt("Variables of every flow, as api=https://api.example.org; no secrets")] = ()
+    max_sessions: Annotated[int, opt("Sessions of flows over HTTP that are kept", ge=1, le=100_000)] = 1000
+    session_idle_s: Annotated[float, opt("Such a session is forgotten when unused", ge=1, le=86_400)] = 900.0
+    resume_grace_s: Annotated[
+        float, opt("A lost stream's answer is still made for so long, so that its client may come back", ge=0, le=60)
+    ] = 0.75
+
+
 class Livekit(Section, frozen=True):
     url: Annotated[
         Annotated[str, Meta(pattern=r"^(ws|http)s?://[^\s/]+\S*$", extra={"allowed": "a ws:// or wss:// address"})]
@@ -267,6 +296,7 @@ class Settings(Section, frozen=True):
     memory: Memory = Memory()
     models: Models = Models()
     cache: Cache = Cache()
+    flows: Flows = Flows()
     livekit: Livekit = Livekit()
     log: Log = Log()
 

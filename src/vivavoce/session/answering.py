@@ -31,6 +31,7 @@ from vivavoce.events import (
     ReplyStarted,
     Resume,
     ServerMessage,
+    TTSChunk,
     TTSComplete,
 )
 from vivavoce.memory.base import Turn
@@ -48,6 +49,8 @@ log = logging.getLogger(__name__)
 
 HOOK_S = 5.0
 """How long `on_interrupted` may take."""
+BY_THE_USER = frozenset({"user_speech", "command_collision", "client_cancel"})
+"""The interruptions that an agent is told of."""
 STORE_S = 2.0
 """Making a turn durable may take this long; the store then goes on by itself."""
 
@@ -69,6 +72,9 @@ class Floor(Protocol):
 
     def handle(self, event: moves.Event) -> None: ...
 
+    async def ready(self, agent: Agent) -> None:
+        """Wait until *agent* can answer. Raises EngineUnavailable."""
+
     def close_turn(self, number: int, outcome: Outcome, emit: Callable[[Event], None]) -> None: ...
 
 
@@ -76,18 +82,21 @@ class _Cut(msgspec.Struct, frozen=True):
     """How a reply was interrupted."""
 
     heard: str
+    reason: InterruptReason
     forget: bool
 
 
 class _Running:
     """A turn with an answer, and the task that runs it."""
 
-    def __init__(self, reply: Reply, user: str | None, out: VoiceOut, emit: Callable[[Event], None]) -> None:
+    def __init__(
+        self, reply: Reply, agent: Agent, user: str | None, out: VoiceOut, emit: Callable[[Event], None]
+    ) -> None:
         self.reply = reply
+        self.agent = agent
         self.user = user
         self.steps: list[Message] = []
         """What was exchanged with tools before the answer."""
-        self.agent: Agent | None = None
         self.out = out
         self.emit = emit
         self.task: asyncio.Task[None] | None = None
@@ -120,6 +129,7 @@ class Answering:
         self._floor = floor
         self._clock = clock
         self._running: dict[int, _Running] = {}
+        self._telling: set[asyncio.Task[None]] = set()  # turns that are over, whose agent is told of the interruption
 
     def __bool__(self) -> bool:
         """Whether a turn with an answer is open."""
@@ -128,6 +138,11 @@ class Answering:
     @property
     def audible(self) -> bool:
         return any(running.reply.playback.audible for running in self._running.values())
+
+    def close(self) -> None:
+        """The session is over: nobody is told any more. The answers were cut before."""
+        for task in self._telling:
+            task.cancel()
 
     def launch(
         self,
@@ -153,9 +168,11 @@ class Answering:
             emit=emit,
             clock=self._clock,
             confirmed=confirmed,
+            playback=floor.outbox.playback(),
         )
         out = PcmOut if floor.options.audio_out == "pcm" else WavOut
-        running = _Running(reply, user, out(reply, floor.outbox, floor.engines.tts.sample_rate, self._clock), emit)
+        voice_out = out(reply, floor.outbox, floor.engines.tts.sample_rate, self._clock)
+        running = _Running(reply, floor.agent, user, voice_out, emit)
         self._running[number] = running
         floor.emit(ReplyStarted(turn_id=number, preemptive=not confirmed))
         running.task = group.create_task(self._turn(running, recital), name=f"turn {number}")
@@ -187,7 +204,7 @@ class Answering:
         self._floor.outbox.flush(number)
         running.reply.emit(Interrupted(reason=reason, heard_text=heard, turn_id=number))
         running.reply.silence()
-        running.cut = _Cut(heard, forget)
+        running.cut = _Cut(heard, reason, forget)
         running.cancel()
 
     def discard(self, number: int) -> None:
@@ -226,6 +243,7 @@ class Answering:
             log.warning("turn %d is not stored yet: the conversation store is slow", running.reply.number)
         self._running.pop(running.reply.number, None)
         self._floor.close_turn(running.reply.number, running.outcome, running.emit)
+        await self._interrupted(running)
 
     async def _answer(self, running: _Running, recital: str | None) -> None:
         """Run the reply to its end, whatever that is, and say so: exactly one closing message for each turn."""
@@ -237,7 +255,6 @@ class Answering:
             if running.cut is None:
                 raise
             _uncancel()
-            await self._interrupted(running)
             return
         except Exception:  # the boundary of a turn: a defect of ours ends the turn, not the session
             log.exception("turn %d broke", reply.number)
@@ -249,31 +266,29 @@ class Answering:
 
     def _speaker(self) -> Speaker | None:
         floor, agent = self._floor, self._floor.agent
-        if not floor.voice:
+        if not floor.voice or not floor.outbox.takes(TTSChunk):
             return None
         prepare = partial(agent.before_speech, floor.view) if agent.hooks("before_speech") else None
         return Speaker(floor.engines.tts, floor.voice, prepare)
 
     async def _deltas(self, running: _Running) -> AsyncGenerator[Delta, None]:
         """The agent's answer to *running*, or its opening."""
-        floor, reply = self._floor, running.reply
-        agent = running.agent = floor.agent
-        heard = running.user
-        if heard is not None and agent.hooks("on_user_turn"):
-            await reply.gate.confirmed.wait()
-            try:
-                heard = await agent.on_user_turn(floor.view, heard) or heard
-            except NoReply:
-                yield Delta(finish="stop")
-                return
-        asked = self._asked(running, heard)
-        stream = agent.opening(asked) if heard is None else agent.respond(asked)
-        async with aclosing(stream) as deltas:
-            async for delta in deltas:
-                yield delta
+        agent, heard = running.agent, running.user
+        try:
+            await self._floor.ready(agent)
+            if heard is not None and agent.hooks("on_user_turn"):
+                await running.reply.gate.confirmed.wait()
+                heard = await agent.on_user_turn(self._floor.view, heard) or heard
+            asked = self._asked(running, heard)
+            stream = agent.opening(asked) if heard is None else agent.respond(asked)
+            async with aclosing(stream) as deltas:
+                async for delta in deltas:
+                    yield delta
+        except NoReply:
+            yield Delta(finish="stop")
 
     def _asked(self, running: _Running, heard: str | None) -> Asked:
-        floor, agent, number = self._floor, self._floor.agent, running.reply.number
+        floor, agent, number = self._floor, running.agent, running.reply.number
         own = () if heard is None else (Message(role="user", content=heard),)
         request = ChatRequest(
             messages=(*floor.conversation.messages, *own),
@@ -290,18 +305,30 @@ class Answering:
             running.reply.emit(msgspec.structs.replace(message, turn_id=number))
 
         remember = running.steps.append
-        return Asked(request=request, llm=llm, session=floor.view, emit=emit, remember=remember)
+        return Asked(
+            request=request,
+            llm=llm,
+            session=floor.view,
+            emit=emit,
+            remember=remember,
+            when_certain=running.reply.when_confirmed,
+        )
 
     async def _interrupted(self, running: _Running) -> None:
-        """Tell the agent that it was cut off."""
+        """Tell the agent that it was cut off, once the turn is closed: the next one does not wait for it."""
         agent, cut = running.agent, running.cut
-        if agent is None or cut is None or cut.forget or not agent.hooks("on_interrupted"):
+        if cut is None or cut.reason not in BY_THE_USER or not agent.hooks("on_interrupted"):
             return
+        task = asyncio.current_task()
+        assert task is not None
+        self._telling.add(task)
         try:
             async with asyncio.timeout(HOOK_S):
                 await agent.on_interrupted(self._floor.view, cut.heard)
         except Exception:  # the agent's code: the turn is stored and closed whatever it does
             log.exception("on_interrupted of %s broke", agent.name)
+        finally:
+            self._telling.discard(task)
 
     def _remember(self, running: _Running) -> Turn:
         """Take the turn into memory: what was heard of an interrupted answer, nothing of a cancelled one."""

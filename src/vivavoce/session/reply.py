@@ -43,11 +43,14 @@ class Speaker(msgspec.Struct, frozen=True):
     synthesizer: Synthesizer
     voice: str
     prepare: Callable[[str], Awaitable[str | None]] | None = None
-    """Puts other words into the voice's mouth; None leaves them."""
+    """Puts other words into the voice's mouth; None leaves them, and none at all leave the phrase unspoken."""
 
     async def synthesize(self, phrase: str) -> AsyncGenerator[Speech, None]:
         if self.prepare is not None:
-            phrase = await self.prepare(phrase) or phrase
+            prepared = await self.prepare(phrase)
+            phrase = phrase if prepared is None else prepared
+            if not any(map(str.isalnum, phrase)):
+                return
         async with aclosing(self.synthesizer.synthesize(phrase, self.voice)) as pieces:
             async for speech in pieces:
                 yield speech
@@ -111,11 +114,12 @@ class Reply:
         emit: Callable[[Event], None],
         clock: Callable[[], float],
         confirmed: bool = True,
+        playback: Playback | None = None,
     ) -> None:
         self.number = number
         self.text = ""
         """The answer as far as the model has written it."""
-        self.playback = Playback()
+        self.playback = playback or Playback()
         self.gate = Gate(confirmed=confirmed)
         self.error: EngineError | None = None
         """Why it failed, if it did."""
@@ -127,6 +131,7 @@ class Reply:
         self._emit_now = emit
         self._clock = clock
         self._unheard: list[Event] = []  # what a reply that is not confirmed would have sent
+        self._when_confirmed: list[Callable[[], None]] = []
         self._slots: asyncio.Queue[_Slot | None] = asyncio.Queue()
         self._taken = asyncio.Event()  # a phrase left the queue
         self._parallel = asyncio.Semaphore(limits.parallel)
@@ -162,6 +167,16 @@ class Reply:
         for event in self._unheard:
             self._emit_now(event)
         self._unheard.clear()
+        for call in self._when_confirmed:
+            call()
+        self._when_confirmed.clear()
+
+    def when_confirmed(self, call: Callable[[], None]) -> None:
+        """Call *call* once the turn is certain; never, if it is discarded."""
+        if self.gate.confirmed.is_set():
+            call()
+        else:
+            self._when_confirmed.append(call)
 
     async def run(self, deltas: AsyncGenerator[Delta, None], out: VoiceOut) -> Outcome:
         """Answer, and wait until the listener has heard it. Cancelling stops at once.
@@ -182,8 +197,9 @@ class Reply:
         loop = asyncio.get_running_loop()
         began = asked = self._clock()
         left_s = self._limits.llm_s
+        deadline = asyncio.timeout(self._limits.first_token_s)
         try:
-            async with aclosing(deltas), asyncio.timeout(self._limits.first_token_s) as deadline:
+            async with aclosing(deltas), deadline:
                 async for delta in deltas:
                     deadline.reschedule(None)  # what follows waits for the client, not for the model
                     left_s -= self._clock() - asked
@@ -197,6 +213,8 @@ class Reply:
                     asked = self._clock()
                     deadline.reschedule(loop.time() + min(self._limits.token_s, max(left_s, 0.0)))
         except TimeoutError:
+            if not deadline.expired():
+                raise  # the agent's own code ran out of its own time
             self.error = EngineTimeout("llm", "the language model did not answer in time")
         except EngineError as error:
             self.error = error
