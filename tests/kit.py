@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from vivavoce import events
+from vivavoce.agent import Agent
 from vivavoce.engines.base import (
     AudioFrame,
     ChatRequest,
@@ -26,6 +27,7 @@ from vivavoce.engines.base import (
 from vivavoce.errors import EngineError
 from vivavoce.memory.base import ConversationStore
 from vivavoce.memory.volatile import MemoryStore
+from vivavoce.session.agents import Agents
 from vivavoce.session.conversation import Conversations
 from vivavoce.session.outbox import Outbox, OutboxLimits
 from vivavoce.session.session import Session
@@ -295,8 +297,9 @@ async def a_session(
     start: events.Start | None = None,
     store: ConversationStore | None = None,
     conversation_id: str = "c1",
+    agent: Agent | None = None,
 ) -> AsyncIterator[Client]:
-    """A running session on fakes, started, with a client that reads."""
+    """A running session on fakes, started and opened, with a client that reads."""
     settings = settings or Settings()
     engines = Engines(
         vad=FakeDetector(),
@@ -308,15 +311,18 @@ async def a_session(
     await store.open()
     async with Conversations(store).enter(conversation_id, "tester") as conversation:
         assert conversation is not None
-        session = Session("s1", engines, settings, conversation, Outbox(OutboxLimits()))
+        agents = Agents()
+        session = Session("s1", engines, settings, conversation, Outbox(OutboxLimits()), agent=agent, agents=agents)
         client = Client(session)
         reader = asyncio.create_task(client.read())
         try:
             async with session.running("test"):
                 session.start(start or events.Start())
+                session.open()
                 yield client
             await session.outbox.drained()
         finally:
+            await agents.close()
             session.outbox.close()
             await reader
             await store.close()

@@ -15,6 +15,8 @@ is an `Agent`, and the session knows nothing else about it.
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping, Sequence
 from contextlib import AbstractContextManager, aclosing
 from typing import Any, Protocol
@@ -25,6 +27,7 @@ from vivavoce.engines.base import ChatModel, ChatRequest, Delta, Message, Timers
 from vivavoce.events import ServerMessage
 
 STILL_THERE = "Are you still there?"
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
 
 
 class NoReply(Exception):
@@ -133,7 +136,13 @@ class Agent:
         or the name of another model of the configured server. still_there_s: seconds of silence after which the agent
         asks *still_there*, at most *still_there_times* in a row. client_instructions: whether a client's own
         `instructions` replace these.
+
+        Raises ValueError or TypeError for what cannot be meant.
         """
+        if still_there_s is not None and not (still_there_s > 0 and still_there.strip()):
+            raise ValueError("still_there_s must be seconds above 0, and still_there must say something")
+        if language is not None and not _LANGUAGE.fullmatch(language):
+            raise ValueError(f"language must be a tag such as en or fr_FR, not {language!r}")
         self.instructions = instructions
         self.name = name
         self.tools = tuple(tools)
@@ -157,6 +166,10 @@ class Agent:
         for name, hook in hooks.items():
             if hook is not None:
                 setattr(self, name, hook)
+            if not inspect.iscoroutinefunction(inspect.unwrap(function := getattr(self, name))) and (
+                not inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004 - an object's own
+            ):
+                raise TypeError(f"{name} must be an async function")
 
     def hooks(self, name: str) -> bool:
         """Whether hook *name* does anything here."""
@@ -164,11 +177,26 @@ class Agent:
 
     # --- life -------------------------------------------------------------------------------------------------------
 
+    @property
+    def needs_start(self) -> bool:
+        """Whether there is anything to start: a model of its own, a tool with a connection, a `start` of a subclass."""
+        return bool(self._parts()) or type(self).start is not Agent.start or type(self).close is not Agent.close
+
     async def start(self) -> None:
-        """Called once by the server that serves the agent, before its first session. Raises EngineUnavailable."""
+        """Called once by the server that serves the agent, before its first session; an agent that others hand over to
+        starts at its first turn. Whoever overrides it calls this one too. Raises EngineUnavailable."""
+        for part in self._parts():
+            await part.start()
 
     async def close(self) -> None:
         """Called at that server's end. Idempotent."""
+        for part in self._parts():
+            await part.close()
+
+    def _parts(self) -> list[Any]:
+        """What lives as long as the agent."""
+        own = [] if isinstance(self.model, str) else [self.model]
+        return [part for part in (*own, *self.tools) if hasattr(part, "start") and hasattr(part, "close")]
 
     # --- hooks ------------------------------------------------------------------------------------------------------
 

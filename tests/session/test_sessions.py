@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from kit import run_virtually
+from vivavoce.agent import Agent
 from vivavoce.session import sessions
 from vivavoce.session.options import Options
 from vivavoce.session.sessions import Sessions
@@ -21,7 +22,13 @@ def lost(name: str, size: int = 10) -> Any:
     replay = deque([(1, "x" * size)])
     outbox, conversation = SimpleNamespace(n=1, replay=replay), SimpleNamespace(id="c")
     return SimpleNamespace(
-        id=name, outbox=outbox, conversation=conversation, options=Options.default(Settings()), last_turn=3
+        id=name,
+        outbox=outbox,
+        conversation=conversation,
+        options=Options.default(Settings()),
+        agent=Agent(),
+        view=SimpleNamespace(userdata={}),
+        last_turn=3,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Sequence
 
@@ -12,16 +11,11 @@ from vivavoce.engines.registry import InstalledEngines
 from vivavoce.events import Event, Info
 from vivavoce.memory.base import ConversationStore, purge_daily
 from vivavoce.observe.stall import LoopMonitor
+from vivavoce.session.agents import Agents
 from vivavoce.session.conversation import Conversations
 from vivavoce.session.session import Observer
 from vivavoce.session.sessions import Sessions
 from vivavoce.settings import Settings
-
-log = logging.getLogger(__name__)
-
-AGENT_START_S = 60.0
-"""What the agent does before its first session may take this long."""
-AGENT_CLOSE_S = 10.0
 
 ObserverFactory = Callable[[str], Observer]
 """Makes the observer of one session from its id."""
@@ -41,8 +35,8 @@ class ServerState:
         self.settings = settings
         self.agent = agent or Agent(client_instructions=True)
         """Who answers the sessions that name no flow."""
-        self.agent_failure = ""
-        """Why the agent could not start, for `/ready`; it answers all the same."""
+        self.agents = Agents()
+        """That one, and those it hands sessions to."""
         self.engines = engines
         self.store = store
         self.conversations = Conversations(store)
@@ -55,7 +49,6 @@ class ServerState:
         self.loop_monitor = LoopMonitor(active=lambda: len(self.sessions) > 0)
         self.started_at = time.monotonic()
         self._observers = observers
-        self._agent_started = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     def observers(self, session_id: str) -> list[Callable[[Event, float], None]]:
@@ -66,26 +59,17 @@ class ServerState:
         """Open the store; engines load beside the server, which answers `/ready` meanwhile."""
         await self.store.open()
         self.loop_monitor.start()
+        self.agents.begin(self.agent)
         retention = purge_daily(self.store, self.settings.memory.retention_days)
         self._tasks = [
             asyncio.create_task(self.engines.start(), name="engines start"),
-            asyncio.create_task(self._start_agent(), name="agent start"),
             asyncio.create_task(retention, name="retention"),
         ]
 
     async def started(self) -> None:
         """Wait until the engines and the agent have started, or failed to: sessions begin here."""
         await self.engines.started()
-        await self._agent_started.wait()
-
-    async def _start_agent(self) -> None:
-        try:
-            async with asyncio.timeout(AGENT_START_S):
-                await self.agent.start()
-        except Exception as error:  # the agent's own code: whatever it does, the server answers
-            self.agent_failure = str(error) or type(error).__name__
-            log.exception("agent %s did not start", self.agent.name)
-        self._agent_started.set()
+        await self.agents.ready(self.agent)
 
     async def drain(self) -> None:
         """Say goodbye to every session: a notice, time to finish, then the close."""
@@ -102,10 +86,6 @@ class ServerState:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        try:
-            async with asyncio.timeout(AGENT_CLOSE_S):
-                await self.agent.close()
-        except Exception:  # the agent's own code: the engines are closed all the same
-            log.exception("agent %s did not close", self.agent.name)
+        await self.agents.close()
         await self.engines.close()
         await self.store.close()

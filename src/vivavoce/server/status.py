@@ -47,7 +47,7 @@ async def ready(request: Request) -> Response:
     answer: dict[str, object] = {"ready": is_ready}
     if request.scope.get("state", {}).get("owner") is not None:
         answer["engines"] = state.engines.report()
-        detail = state.agent_failure
+        detail = state.agents.failure(state.agent)
         answer["agent"] = {"name": state.agent.name, "ready": not detail, "detail": detail}
         answer["draining"] = state.sessions.draining
         if state.store.degraded:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+import msgspec
+
 from vivavoce.agent import Agent
 from vivavoce.core import moves
 from vivavoce.engines.base import Message, Timers
@@ -23,6 +25,10 @@ class Stage(Protocol):
     options: Options
     conversation: Conversation
     timers: SessionTimers
+
+    @property
+    def reply(self) -> int | None:
+        """Number of the running answer."""
 
     def emit(self, event: Event) -> None: ...
 
@@ -72,14 +78,20 @@ class AgentView:
 
     @contextmanager
     def uninterruptible(self) -> Iterator[None]:
-        self._stage.handle(moves.Shielded(on=True))
+        number = self._stage.reply
+        if number is None:
+            yield
+            return
+        self._stage.handle(moves.Shielded(number, on=True))
         try:
             yield
         finally:
-            self._stage.handle(moves.Shielded(on=False))
+            self._stage.handle(moves.Shielded(number, on=False))
 
     def show(self, name: str, value: Any) -> None:
-        self._stage.emit(State(name=name, value=value))
+        # As it is now: the agent may go on changing the object, and what JSON cannot say is refused to its face.
+        self._stage.emit(State(name=name, value=msgspec.json.decode(msgspec.json.encode(value))))
 
     def emit(self, message: ServerMessage) -> None:
+        msgspec.json.encode(message)  # the same
         self._stage.emit(message)

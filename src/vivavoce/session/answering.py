@@ -73,7 +73,7 @@ class Floor(Protocol):
     def handle(self, event: moves.Event) -> None: ...
 
     async def ready(self, agent: Agent) -> None:
-        """Wait until *agent* can answer. Raises EngineUnavailable."""
+        """Wait until *agent* has started, or failed to."""
 
     def close_turn(self, number: int, outcome: Outcome, emit: Callable[[Event], None]) -> None: ...
 
@@ -129,7 +129,7 @@ class Answering:
         self._floor = floor
         self._clock = clock
         self._running: dict[int, _Running] = {}
-        self._telling: set[asyncio.Task[None]] = set()  # turns that are over, whose agent is told of the interruption
+        self._telling: set[_Running] = set()  # turns that are over, whose agent is told of the interruption
 
     def __bool__(self) -> bool:
         """Whether a turn with an answer is open."""
@@ -141,8 +141,8 @@ class Answering:
 
     def close(self) -> None:
         """The session is over: nobody is told any more. The answers were cut before."""
-        for task in self._telling:
-            task.cancel()
+        for running in self._telling:
+            running.cancel()
 
     def launch(
         self,
@@ -319,16 +319,14 @@ class Answering:
         agent, cut = running.agent, running.cut
         if cut is None or cut.reason not in BY_THE_USER or not agent.hooks("on_interrupted"):
             return
-        task = asyncio.current_task()
-        assert task is not None
-        self._telling.add(task)
+        self._telling.add(running)
         try:
             async with asyncio.timeout(HOOK_S):
                 await agent.on_interrupted(self._floor.view, cut.heard)
         except Exception:  # the agent's code: the turn is stored and closed whatever it does
             log.exception("on_interrupted of %s broke", agent.name)
         finally:
-            self._telling.discard(task)
+            self._telling.discard(running)
 
     def _remember(self, running: _Running) -> Turn:
         """Take the turn into memory: what was heard of an interrupted answer, nothing of a cancelled one."""

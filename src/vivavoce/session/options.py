@@ -106,12 +106,15 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         del fields["warning"], fields["instructions"]
         return fields
 
-    def led_by(self, agent: Agent, settings: Settings) -> Options:
-        """The same under another agent."""
-        its = Options.default(settings, agent)
-        voice = agent.voice or self.voice
+    def led_by(self, agent: Agent, before: Agent, settings: Settings) -> Options:
+        """The same under another agent. A voice or language that the client chose stays, unless *agent* has its own."""
+        its, was = Options.default(settings, agent), Options.default(settings, before)
         return msgspec.structs.replace(
-            self, instructions=its.instructions, interruptible=its.interruptible, voice=voice
+            self,
+            instructions=its.instructions,
+            interruptible=its.interruptible,
+            voice=its.voice if agent.voice or self.voice == was.voice else self.voice,
+            language=its.language if agent.language or self.language == was.language else self.language,
         )
 
     def turn_rules(self, settings: Settings, agent: Agent) -> TurnRules:

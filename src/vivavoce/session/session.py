@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, MutableMapping, Sequence
 from contextlib import asynccontextmanager
-from typing import TypeVar, assert_never
+from typing import Any, TypeVar, assert_never
 
 import msgspec
 
@@ -43,6 +43,7 @@ from vivavoce.events import (
 )
 from vivavoce.observe.timings import Timings
 from vivavoce.session.agent_view import AgentView
+from vivavoce.session.agents import Agents
 from vivavoce.session.answering import Answering, error_message
 from vivavoce.session.audio_in import AudioIn
 from vivavoce.session.conversation import Conversation
@@ -70,10 +71,14 @@ class Session:
         observers: Sequence[Observer] = (),
         turn_wait_s: Callable[[], float] = lambda: 0.0,
         agent: Agent | None = None,
+        agents: Agents | None = None,
     ) -> None:
-        """turn_wait_s: counts a turn of this client; seconds to wait where it has had too many."""
+        """turn_wait_s: counts a turn of this client; seconds to wait where it has had too many. agents: those of the
+        process."""
         self.agent = agent or Agent(client_instructions=True)
         """Who answers."""
+        self._agents = agents or Agents()
+        self.ready = self._agents.ready
         self.id = id
         self.engines = engines
         self.settings = settings
@@ -91,6 +96,7 @@ class Session:
         self.active_at = self._opened_at
         """When the client last sent audio or text."""
         self._opened = False  # whether the agent has had its chance to speak first
+        self._refused: str | None = None  # what the latest `start` or `update` was not given
         self._taker = TurnTaker(self.options.turn_rules(settings, self.agent))
         window_s = engines.vad.window / engines.vad.sample_rate
         endpointer = Endpointer(self.options.endpoint_rules(settings), window_s=window_s)
@@ -145,6 +151,7 @@ class Session:
         if self._group is None or self._listening.closed:
             return
         self.handle(moves.Closed(reason))
+        self._answering.close()
         self._listening.close()
         self._partials.drop()
         self.timers.cancel()
@@ -175,9 +182,16 @@ class Session:
         """Number of the latest turn."""
         return self._taker.turn
 
-    def go_on(self, options: Options, last_turn: int) -> None:
+    @property
+    def reply(self) -> int | None:
+        """Number of the running answer."""
+        return self._taker.reply
+
+    def go_on(self, options: Options, last_turn: int, agent: Agent, userdata: MutableMapping[str, Any]) -> None:
         """Take over from a session whose socket was lost; before `start`."""
         self._opened = True
+        self.agent = agent
+        self.view.userdata = userdata
         self.options = options
         self._taker.turn = last_turn
 
@@ -261,12 +275,14 @@ class Session:
 
     def follow(self, agent: Agent) -> None:
         """From now on *agent* answers."""
-        self.agent = agent
-        self._apply(self.options.led_by(agent, self.settings))
+        self._agents.begin(agent)
+        before, self.agent = self.agent, agent
+        self._apply(self.options.led_by(agent, before, self.settings))
+        self._schedule()
 
     def say(self, text: str, *, interruptible: bool = True) -> None:
         """The agent says *text* of its own accord, as soon as the floor is free."""
-        if self._group is not None:
+        if self._group is not None and text.strip():
             self.handle(moves.SayRequested(text, interruptible))
 
     def played(self, report: Played) -> None:
@@ -439,12 +455,14 @@ class Session:
             return f"no recogniser for {language} here: speech is not understood, typed turns work"
         if self.voice is None:
             return f"no voice speaks {language} here: answers are text only"
-        return self.options.warning
+        return self.options.warning or self._refused
 
     def _allowed(self, message: Chosen) -> Chosen:
         """*message* without what the agent does not let clients choose."""
+        self._refused = None
         if message.instructions is None or self.agent.client_instructions:
             return message
+        self._refused = f"{self.agent.name} has instructions of its own: yours are not used"
         return msgspec.structs.replace(message, instructions=None)
 
     def _may_take_turn(self) -> bool:

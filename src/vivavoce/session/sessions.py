@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import OrderedDict, deque
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, MutableMapping
+from typing import Any, Protocol
 
 import msgspec
 
+from vivavoce.agent import Agent
 from vivavoce.errors import ServerBusy
 from vivavoce.events import InterruptReason, ServerMessage
 from vivavoce.session.options import Options
@@ -35,12 +36,14 @@ class Connection(Protocol):
         """Wait until nothing of the connection is left."""
 
 
-class Parked(msgspec.Struct):
+class Parked(msgspec.Struct, kw_only=True):
     """What is left of a session whose socket was lost: enough for its client to come back."""
 
     owner: str
     conversation_id: str
     options: Options
+    agent: Agent
+    userdata: MutableMapping[str, Any]
     turn: int
     """Number of the last turn."""
     n: int
@@ -113,7 +116,15 @@ class Sessions:
         outbox = session.outbox
         until = self._clock() + self._window_s
         self._parked[session.id] = Parked(
-            owner, session.conversation.id, session.options, session.last_turn, outbox.n, outbox.replay, until
+            owner=owner,
+            conversation_id=session.conversation.id,
+            options=session.options,
+            agent=session.agent,
+            userdata=session.view.userdata,
+            turn=session.last_turn,
+            n=outbox.n,
+            replay=outbox.replay,
+            until=until,
         )
         held = sum(parked.size for parked in self._parked.values())
         while len(self._parked) > MAX_PARKED or held > MAX_PARKED_CHARACTERS:

@@ -238,9 +238,10 @@ class VoiceConnection:
                 self._server.observers(session_id),
                 self._turn_wait_s,
                 self._server.agent,
+                self._server.agents,
             )
             if parked is not None:
-                session.go_on(parked.options, parked.turn)
+                session.go_on(parked.options, parked.turn, parked.agent, parked.userdata)
             async with session.running("voice_ws" if not self._legacy else "ws_legacy"):
                 self.session = session
                 self._start(session, start, message="listening" if not resumed else "resumed", resumed=resumed)
