@@ -8,7 +8,7 @@ it gives them, else in proportion to characters; a word counts as heard from its
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 _WORD = re.compile(r"\s*\S+")
 SETTLE_S = 1.0
@@ -124,6 +124,21 @@ class Playback:
                 heard.append(phrase.text)
             left_s -= whole_s
         return "".join(heard).strip()
+
+
+class Reading(Playback):
+    """Of a client that shows the answer: what it was shown is what was taken in, whenever it plays the speech."""
+
+    def __init__(self, shown: Callable[[], str]) -> None:
+        """shown: the answer as far as it was sent."""
+        super().__init__()
+        self._shown = shown
+
+    def ends_at(self, now: float) -> float:
+        return now
+
+    def heard_text(self, now: float) -> str:  # noqa: ARG002
+        return self._shown().strip()
 
 
 def _cut(phrase: _Phrase, share: float, heard_s: float) -> str:

@@ -2,15 +2,18 @@
 
 Control messages never wait. Speech waits in `room()` while the client is slow, and with it the model that makes it.
 Only droppable messages (partials, debug) are skipped, and counted, when a client is slow.
+A message takes its form as it is sent, so that what waits is small: our own JSON, or that of another `Dialect`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from typing import Protocol
 
 import msgspec
 
+from vivavoce.core.playback import Playback
 from vivavoce.events import Debug, PartialTranscript, ServerMessage, TTSChunk
 
 DROPPABLE = (PartialTranscript, Debug)
@@ -38,16 +41,34 @@ class Audio(msgspec.Struct, frozen=True, gc=False):
     seconds: float
 
 
+class Dialect(Protocol):
+    """Another wire than ours: its messages have no numbers, and are not kept for a client that comes back."""
+
+    def encode(self, message: ServerMessage) -> str | None:
+        """The frame that tells *message*; None where it is not told. Called in order, as frames are sent."""
+
+    def playback(self) -> Playback:
+        """What its client has heard of a reply that begins now."""
+
+
 class Outbox:
     """One client's outgoing queue. One writer iterates it; anybody on the loop puts."""
 
-    def __init__(self, limits: OutboxLimits, *, only: tuple[type[ServerMessage], ...] = (ServerMessage,)) -> None:
+    def __init__(
+        self,
+        limits: OutboxLimits,
+        *,
+        only: tuple[type[ServerMessage], ...] = (ServerMessage,),
+        dialect: Dialect | None = None,
+    ) -> None:
+        """only: what the client is told; the rest is not even queued."""
         self.limits = limits
         self.n = 0
         """Number of the last JSON message that was sent."""
         self.replay: deque[tuple[int, str]] = deque()
         """(n, JSON) of the last messages sent, at most `replay_bytes` of them."""
         self._only = only
+        self._dialect = dialect
         self.dropped = 0
         self._replay_bytes = 0
         self._encoder = msgspec.json.Encoder()
@@ -61,10 +82,19 @@ class Outbox:
         self._bearable = asyncio.Event()
         self._bearable.set()
         self._empty = asyncio.Event()
+        self._sending = False
         self._closed = False
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    def takes(self, kind: type[ServerMessage]) -> bool:
+        """Whether the client is told messages of *kind*."""
+        return issubclass(kind, self._only)
+
+    def playback(self) -> Playback:
+        """What the client has heard of a reply that begins now."""
+        return Playback() if self._dialect is None else self._dialect.playback()
 
     def put(self, message: ServerMessage) -> None:
         """Queue *message*; a droppable one may be skipped when the client is slow."""
@@ -107,17 +137,16 @@ class Outbox:
         self._make_room()
 
     async def drained(self) -> None:
-        """Wait until all that was queued has been taken by the writer."""
-        while self._waiting:
+        """Wait until all that was queued has been sent: until the writer asks for more."""
+        while self._waiting or self._sending:
             self._empty.clear()
             await self._empty.wait()
 
     def close(self) -> None:
         """No more is sent; what was not sent is kept for a client that comes back."""
-        self._closed = True
+        self._closed, self._sending = True, False
         for item in self._waiting:
-            if isinstance(item, ServerMessage):
-                self._encode(item)
+            self._keep(item)
         self._waiting.clear()
         self._empty.set()
         self._room.set()
@@ -125,14 +154,20 @@ class Outbox:
         self._arrived.set()
 
     async def next(self) -> str | bytes | None:
-        """The next frame to send: text for JSON, bytes for audio; None once closed."""
-        while not self._waiting:
-            if self._closed:
-                return None
-            self._empty.set()
-            self._arrived.clear()
-            await self._arrived.wait()
-        item = self._waiting.popleft()
+        """The next frame to send: text for JSON, bytes for audio; None once closed. The one before has been sent."""
+        while True:
+            self._sending = False
+            while not self._waiting:
+                if self._closed:
+                    return None
+                self._empty.set()
+                self._arrived.clear()
+                await self._arrived.wait()
+            self._sending = True
+            if (frame := self._take(self._waiting.popleft())) is not None:
+                return frame
+
+    def _take(self, item: ServerMessage | Audio | str) -> str | bytes | None:
         self._bytes -= _weight(item)
         if isinstance(item, Audio):
             self._seconds -= item.seconds
@@ -149,8 +184,7 @@ class Outbox:
 
     def _append(self, item: ServerMessage | Audio | str, size: int, seconds: float) -> None:
         if self._closed:
-            if isinstance(item, ServerMessage):
-                self._encode(item)
+            self._keep(item)
             return
         self._waiting.append(item)
         self._bytes += size
@@ -167,7 +201,14 @@ class Outbox:
         if self._bytes <= BEARABLE * self.limits.bytes:
             self._bearable.set()
 
-    def _encode(self, message: ServerMessage) -> str:
+    def _keep(self, item: ServerMessage | Audio | str) -> None:
+        """Number a message that will not be sent here, for a client that comes back."""
+        if isinstance(item, ServerMessage) and self._dialect is None:
+            self._encode(item)
+
+    def _encode(self, message: ServerMessage) -> str | None:
+        if self._dialect is not None:
+            return self._dialect.encode(message)
         self.n += 1
         text = self._encoder.encode(msgspec.structs.replace(message, n=self.n)).decode()
         self.replay.append((self.n, text))

@@ -1,15 +1,10 @@
-"""`/ws`: our own messages over a WebSocket, and `/ws_legacy`, which shows only transcripts.
-
-    reader --messages, audio--> Session --outbox--> writer
-A connection has two tasks; whatever ends it (the peer, the reader, a slow peer, the server) calls `end` once.
-"""
+"""`/ws`: our own messages over a WebSocket, and `/ws_legacy`, which shows only transcripts."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import re
-from collections import deque
 
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -22,7 +17,6 @@ from vivavoce.events import (
     Error,
     FinalTranscript,
     Info,
-    InterruptReason,
     PartialTranscript,
     Ping,
     Played,
@@ -38,9 +32,10 @@ from vivavoce.memory.base import is_conversation_id, new_conversation_id
 from vivavoce.server.state import ServerState
 from vivavoce.session.audio_in import check_rate
 from vivavoce.session.options import Options
-from vivavoce.session.outbox import Outbox, OutboxLimits
+from vivavoce.session.outbox import Outbox
 from vivavoce.session.session import Session
 from vivavoce.session.sessions import Parked, new_session_id
+from vivavoce.transports.connection import SocketConnection, outbox_limits
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +43,6 @@ LEGACY = (PartialTranscript, FinalTranscript, Error, Info)
 MAX_JSON = 64 * 1024
 MAX_TEXT = 8_000
 """Characters of a typed turn or an announcement."""
-BAD_LIMIT, BAD_WINDOW_S = 20, 10.0
-LAST_WORDS_S = 2.0
-"""How long a closing connection may take to send what waits."""
 
 _decoder: msgspec.json.Decoder[AnyClientMessage] = msgspec.json.Decoder(AnyClientMessage)
 _TYPE = re.compile(r'"type"\s*:\s*"([^"]{0,40})"')
@@ -75,111 +67,25 @@ def decode(text: str) -> AnyClientMessage:
     raise ClientError(code, f"{name}: {problem}")
 
 
-class VoiceConnection:
-    """One WebSocket."""
+class VoiceConnection(SocketConnection):
+    """A client of `/ws`."""
 
     def __init__(self, websocket: WebSocket, server: ServerState, *, legacy: bool = False) -> None:
-        self.session: Session | None = None
-        self._websocket = websocket
-        self._server = server
+        outbox = Outbox(outbox_limits(server.settings), only=LEGACY if legacy else (ServerMessage,))
+        super().__init__(websocket, server, outbox)
         self._legacy = legacy
-        self._owner: str = websocket.scope.get("state", {}).get("owner", "local")
-        stream = server.settings.stream
-        limits = OutboxLimits(
-            threshold=stream.backpressure_threshold,
-            skip=stream.backpressure_skip_frames,
-            bytes=stream.outgoing_bytes,
-            replay_bytes=stream.resume_bytes,
-        )
-        self._outbox = Outbox(limits, only=LEGACY if legacy else (ServerMessage,))
         self._pace = Pace()
-        self._end: asyncio.Future[tuple[int, str, InterruptReason]] = asyncio.get_running_loop().create_future()
-        self._ended = asyncio.Event()
-        self._bad: deque[float] = deque(maxlen=BAD_LIMIT)
         self._told_not_started = float("-inf")
-
-    # --- what Sessions asks of a connection -------------------------------------------------------------------------
-
-    def send(self, message: ServerMessage) -> None:
-        self._outbox.put(message)
-
-    def end(self, code: int, reason: str, interrupt: InterruptReason) -> None:
-        if not self._end.done():
-            self._end.set_result((code, reason, interrupt))
-
-    async def ended(self) -> None:
-        await self._ended.wait()
-
-    # --- life -------------------------------------------------------------------------------------------------------
-
-    async def run(self) -> None:
-        """Serve the connection to its end."""
-        await self._websocket.accept()
-        try:
-            self._server.sessions.admit(self, self._owner)
-        except ServerBusy as busy:
-            await self._refuse(busy)
-            return
-        try:
-            async with asyncio.TaskGroup() as group:
-                writer = group.create_task(self._write(), name="voice writer")
-                reader = group.create_task(self._read(), name="voice reader")
-                code, reason, interrupt = await self._until_end()
-                if self.session is not None:
-                    self.session.close(interrupt)
-                reader.cancel()
-                await asyncio.wait({reader})
-                await self._say_goodbye(writer, code, reason)
-                if self.session is not None and code != 1000:
-                    # Not before now: only what has been numbered can be sent again.
-                    self._server.sessions.park(self.session, self._owner)
-        finally:
-            self._server.sessions.leave(self)
-            self._ended.set()
-
-    async def _until_end(self) -> tuple[int, str, InterruptReason]:
-        """Wait until somebody ends the connection, or nothing has come from the client for too long."""
-        loop, idle_s = asyncio.get_running_loop(), self._server.settings.stream.idle_timeout_s
-        active_at = loop.time()
-        while not self._end.done():
-            active_at = self.session.active_at if self.session is not None else active_at
-            if (left_s := active_at + idle_s - loop.time()) <= 0:
-                self.end(1000, f"neither audio nor text for {idle_s:g} s", "timeout")
-            await asyncio.wait({self._end}, timeout=max(left_s, 0.0))
-        return self._end.result()
-
-    async def _say_goodbye(self, writer: asyncio.Task[None], code: int, reason: str) -> None:
-        """Send what waits, if the peer is still there to take it, and close."""
-        if code != 1006:
-            try:
-                async with asyncio.timeout(LAST_WORDS_S):
-                    await self._outbox.drained()
-                    await self._websocket.close(code, reason)
-            except (TimeoutError, RuntimeError, WebSocketDisconnect):
-                pass  # the peer was faster
-        self._outbox.close()
-        writer.cancel()
 
     async def _refuse(self, busy: ServerBusy) -> None:
         error = Error(code=busy.code, message=busy.message, recoverable=False, retry_after_s=busy.retry_after_s, n=1)
         await self._websocket.send_text(msgspec.json.encode(error).decode())
         await self._websocket.close(1012 if busy.code == "SHUTTING_DOWN" else 1013, busy.message)
 
-    async def _write(self) -> None:
-        timeout_s = self._server.settings.stream.send_timeout_s
-        try:
-            while (frame := await self._outbox.next()) is not None:
-                async with asyncio.timeout(timeout_s):
-                    if isinstance(frame, str):
-                        await self._websocket.send_text(frame)
-                    else:
-                        await self._websocket.send_bytes(frame)
-        except TimeoutError:
-            log.warning("a client did not read for %g s: closing it", timeout_s)
-            self.end(1006, "slow reader", "disconnect")
-            await self._websocket.close(1008, f"nothing was read for {timeout_s:g} s")
-        except (WebSocketDisconnect, RuntimeError):
-            self.end(1006, "the peer went away", "disconnect")
+    def _left(self, code: int) -> None:
+        if self.session is not None and code != 1000:
+            # Not before now: only what has been numbered can be sent again.
+            self._server.sessions.park(self.session, self._owner)
 
     # --- reading ----------------------------------------------------------------------------------------------------
 
@@ -249,12 +155,6 @@ class VoiceConnection:
                 session.open()
                 while True:
                     await self._take(session, await self._receive())
-
-    def _turn_wait_s(self) -> float:
-        """Count a turn of this client's address."""
-        scope = self._websocket.scope
-        access = scope.get("state", {}).get("access")
-        return access.turn_wait_s(scope) if access is not None else 0.0
 
     def _go_on(self, start: Start, parked: Parked | None) -> bool | None:
         """Send again what a lost socket swallowed. None when nothing was to be resumed, False when it is gone."""
@@ -365,11 +265,8 @@ class VoiceConnection:
 
     def _complain(self, error: VivavoceError) -> None:
         """Tell the client what was wrong; one that does not stop is closed."""
-        now = asyncio.get_running_loop().time()
         self.send(Error(code=error.code, message=error.message, hint=error.hint or msgspec.UNSET))
-        self._bad.append(now)
-        if len(self._bad) == BAD_LIMIT and now - self._bad[0] < BAD_WINDOW_S:
-            self.end(1008, "too many bad messages", "error")
+        self._count_bad()
 
 
 def _spoken(text: str) -> str:
@@ -384,9 +281,11 @@ def _spoken(text: str) -> str:
 
 async def voice(websocket: WebSocket) -> None:
     """The endpoint of `/ws` and `/ws2`."""
+    await websocket.accept()
     await VoiceConnection(websocket, websocket.app.state.server).run()
 
 
 async def legacy(websocket: WebSocket) -> None:
     """The endpoint of `/ws_legacy`."""
+    await websocket.accept()
     await VoiceConnection(websocket, websocket.app.state.server, legacy=True).run()
