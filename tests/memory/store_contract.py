@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from vivavoce.engines.base import Message, ToolCall
 from vivavoce.errors import ClientError
-from vivavoce.memory.base import ConversationStore, Summary, Turn, title_of
+from vivavoce.memory.base import ConversationStore, Notes, Summary, Turn, title_of
 
 ME, OTHER = "local", "somebody-else"
 
@@ -41,18 +41,29 @@ class Model:
         self.title: dict[str, str] = {}
         self.updated: dict[str, float] = {}
         self.turns: dict[str, dict[str, Turn]] = {}
+        self.notes_of: dict[str, Notes] = {}
 
     def claim(self, id_: str, owner: str) -> bool:
         return self.owner.setdefault(id_, owner) == owner
 
-    def append(self, turn: Turn, owner: str) -> bool:
+    def append(self, turn: Turn, owner: str, notes: Notes | None = None) -> bool:
         id_ = turn.conversation_id
         if not self.claim(id_, owner):
             return False
         self.title[id_] = self.title.get(id_) or title_of(turn.user)
         self.turns.setdefault(id_, {})[turn.key] = turn
         self.updated[id_] = turn.at
+        if notes is not None:
+            self.notes_of[id_] = notes
         return True
+
+    def notes(self, id_: str, owner: str) -> Notes:
+        return self.notes_of.get(id_, Notes()) if self.mine(id_, owner) else Notes()
+
+    def annotate(self, id_: str, owner: str, notes: Notes) -> bool:
+        if mine := self.mine(id_, owner):
+            self.notes_of[id_] = notes
+        return mine
 
     def mine(self, id_: str, owner: str) -> bool:
         return self.owner.get(id_) == owner and bool(self.turns.get(id_))
@@ -79,7 +90,7 @@ class Model:
         return mine
 
     def forget(self, id_: str) -> None:
-        for table in (self.owner, self.title, self.updated, self.turns):
+        for table in (self.owner, self.title, self.updated, self.turns, self.notes_of):
             table.pop(id_, None)
 
     def purge(self, older_than: float) -> int:
@@ -90,6 +101,9 @@ class Model:
             purged += len(old)
             for key in old:
                 del turns[key]
+            notes = self.notes_of.get(id_, Notes())
+            if notes.summary and notes.since < older_than:
+                self.notes_of[id_] = Notes(pins=notes.pins)
             if not turns:
                 self.forget(id_)
         return purged
@@ -112,10 +126,14 @@ turns = st.builds(
     steps=st.sampled_from([(), STEPS]),
     key=st.sampled_from(["k1", "k2", "k3", "k4", "k5", "k6"]),
 )
+notes = st.builds(
+    Notes, pins=st.lists(words, max_size=2).map(tuple), summary=words, covers=st.sampled_from(["", "k1"]), since=times
+)
 operations = st.lists(
     st.one_of(
         st.tuples(st.just("append"), turns, owners),
-        st.tuples(st.just("append"), turns, owners),
+        st.tuples(st.just("append"), turns, owners, st.none() | notes),
+        st.tuples(st.just("annotate"), ids, owners, notes),
         st.tuples(st.just("claim"), ids, owners),
         st.tuples(st.just("load"), ids, owners, st.integers(1, 5)),
         st.tuples(st.just("list"), owners, st.integers(1, 5)),
@@ -133,7 +151,7 @@ async def play(store: ConversationStore, steps: list[tuple[Any, ...]]) -> None:
     for name, *values in steps:
         match name:
             case "append":
-                if model.append(msgspec.structs.replace(values[0]), values[1]):
+                if model.append(msgspec.structs.replace(values[0]), *values[1:]):
                     await store.append(*values)
                 else:
                     with pytest.raises(ClientError, match="no such conversation"):
@@ -144,6 +162,7 @@ async def play(store: ConversationStore, steps: list[tuple[Any, ...]]) -> None:
                 assert await getattr(store, name)(*values) == getattr(model, name)(*values), name
     for owner, id_ in itertools.product((ME, OTHER), ("a", "b", "c.1", "D_-")):
         assert await store.load(id_, owner, 100) == model.load(id_, owner, 100)
+        assert await store.notes(id_, owner) == model.notes(id_, owner)
         expected = next((entry for entry in model.conversations(owner) if entry.id == id_), None)
         assert await store.summary(id_, owner) == expected
 
@@ -226,6 +245,41 @@ class StoreContract:
             before = (page[-1].updated, page[-1].id)
         assert [entry.id for entry in seen] == ["c6", "c5", "c4", "c3", "c2", "c1", "c0"]
         assert [entry.id for entry in await store.conversations(ME, 9, (1.0, ""))] == ["c2", "c1", "c0"]
+
+    async def test_notes_are_kept_with_the_conversation(self, store: ConversationStore) -> None:
+        notes = Notes(pins=("my car is\x00 on level three", "🙂"), summary="They spoke of cars.", covers="k", since=5.0)
+        assert await store.notes("c", ME) == Notes()
+        await store.append(turn(number=1), ME, notes)
+        await store.append(turn(number=2), ME)
+        assert await store.notes("c", ME) == notes
+        assert await store.notes("c", OTHER) == Notes()
+        assert await store.annotate("c", ME, Notes(pins=("only this",)))
+        assert await store.notes("c", ME) == Notes(pins=("only this",))
+        assert await store.delete("c", ME)
+        assert await store.notes("c", ME) == Notes()
+
+    async def test_notes_need_a_conversation_of_one_s_own(self, store: ConversationStore) -> None:
+        assert not await store.annotate("c", ME, Notes(pins=("lost",)))
+        await store.claim("c", ME)
+        assert not await store.annotate("c", ME, Notes(pins=("lost",)))
+        await store.append(turn(), ME, Notes(pins=("mine",)))
+        assert not await store.annotate("c", OTHER, Notes(pins=("theirs",)))
+        with pytest.raises(ClientError):
+            await store.append(turn(), OTHER, Notes(pins=("theirs",)))
+        assert await store.notes("c", ME) == Notes(pins=("mine",))
+
+    async def test_notes_that_cannot_be_stored(self, store: ConversationStore) -> None:
+        with pytest.raises(ValueError, match="ordinary number"):
+            await store.append(turn(), ME, Notes(since=float("inf")))
+        await store.append(turn(), ME, Notes(pins=("\ud800",), summary="\udfff"))
+        assert await store.notes("c", ME) == Notes(pins=("?",), summary="?")
+
+    async def test_retention_takes_summaries_of_old_turns_and_leaves_pins(self, store: ConversationStore) -> None:
+        for id_, since in (("old", 10.0), ("new", 30.0)):
+            await store.append(turn(id_, at=40.0), ME, Notes(pins=("p",), summary="s", covers="k", since=since))
+        assert await store.purge(30.0) == 0
+        assert await store.notes("old", ME) == Notes(pins=("p",))
+        assert await store.notes("new", ME) == Notes(pins=("p",), summary="s", covers="k", since=30.0)
 
     async def test_deleted_is_forgotten(self, store: ConversationStore) -> None:
         await store.append(turn("c"), ME)

@@ -10,16 +10,18 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from memory.store_contract import ME, OTHER, STEPS, StoreContract, StoreProperties, play, turn
+from vivavoce.engines.base import Message
 from vivavoce.errors import ServerBusy, SettingsError
 from vivavoce.memory import SqliteStore, open_store
-from vivavoce.memory.base import Turn
+from vivavoce.memory.base import Notes, Turn
 from vivavoce.memory.database import MIGRATIONS
 from vivavoce.memory.writer import Tuning
 from vivavoce.settings import Memory
@@ -374,22 +376,110 @@ async def test_damaged_steps_do_not_cost_the_conversation(path: Path, damage: st
     await second.close()
 
 
+SECRET = "xyzzyplugh"
+
+
+def on_disk(path: Path, words: str = SECRET) -> list[str]:
+    """The files beside *path* that hold *words*."""
+    return [file.name for file in path.parent.iterdir() if words.encode() in file.read_bytes()]
+
+
 async def test_deleted_words_are_not_on_the_disk(store: SqliteStore, path: Path) -> None:
-    secret = "xyzzyplugh"
-    await store.append(turn("c", user=secret * 9, assistant=secret * 2000), ME)
+    secret_step = Message(role="tool", content=SECRET * 3000, call_id=SECRET)
+    notes = Notes(pins=(SECRET * 50,), summary=SECRET * 900)
+    await store.append(turn("c", user=SECRET * 9, assistant=SECRET * 2000, steps=(secret_step,)), ME, notes)
     await store.append(turn("d", assistant="keep me " * 100), ME)
-
-    def on_disk(words: str) -> bool:
-        return any(words.encode() in file.read_bytes() for file in path.parent.iterdir())
-
-    assert on_disk(secret)
+    assert on_disk(path)
     await store.delete("c", ME)
-    assert not on_disk(secret)
-    await store.append(turn("e", user=secret, at=5.0), ME)
+    assert not on_disk(path)
+    await store.append(turn("e", user=SECRET, at=5.0, steps=(secret_step,)), ME, notes)
     await store.purge(6.0)
-    assert not on_disk(secret)
+    assert not on_disk(path)
     await store.close()
-    assert on_disk("keep me")
+    assert on_disk(path, "keep me")
+
+
+REPLACED: dict[str, Callable[[SqliteStore, Turn], Awaitable[Any]]] = {
+    "turn": lambda store, first: store.append(msgspec.structs.replace(first, user="no", assistant="", steps=()), ME),
+    "title": lambda store, first: store.rename("c", ME, "another"),
+    "notes": lambda store, first: store.annotate("c", ME, Notes(pins=("x",), summary="y")),
+    "notes with a turn": lambda store, first: store.append(turn("c", 2), ME, Notes(summary="z")),
+    "a summary too old": lambda store, first: store.purge(500.0),
+}
+
+
+@pytest.mark.parametrize("what", REPLACED)
+async def test_replaced_words_are_not_on_the_disk(store: SqliteStore, path: Path, what: str) -> None:
+    first = turn("c", user="hello", assistant="fine")
+    step = Message(role="tool", content=SECRET * 900, call_id="1")
+    notes = Notes(pins=(SECRET * 90,), summary=SECRET * 900, since=400.0)
+    match what:
+        case "turn":
+            first = msgspec.structs.replace(first, user=SECRET * 9, assistant=SECRET * 900, steps=(step,))
+            await store.append(first, ME)
+            await store.rename("c", ME, "other words")
+        case "title":
+            await store.append(first, ME)
+            await store.rename("c", ME, SECRET)
+        case "a summary too old":
+            await store.append(first, ME, msgspec.structs.replace(notes, pins=()))
+        case _:
+            await store.append(first, ME, notes)
+    assert on_disk(path)
+    await REPLACED[what](store, first)
+    await store.claim("any", ME)  # what was acknowledged with a turn is scrubbed after it
+    assert not on_disk(path)
+
+
+async def test_words_go_while_another_conversation_is_written(store: SqliteStore, path: Path) -> None:
+    stop = asyncio.Event()
+
+    async def chatter() -> int:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            await store.append(turn("other", number), ME)
+        return number
+
+    writing = asyncio.create_task(chatter())
+    for number in range(20):
+        await store.append(turn("c", number, assistant=SECRET * 2000), ME, Notes(pins=(SECRET,)))
+        assert await store.delete("c", ME)
+        assert not on_disk(path)
+    stop.set()
+    written = await writing
+    assert written > 20
+    assert [each.turn_id for each in await store.load("other", ME, 10**6)] == list(range(1, written + 1))
+
+
+async def test_what_a_killed_process_left_goes_at_the_next_start(store: SqliteStore, path: Path) -> None:
+    await store.append(turn("c", assistant=SECRET), ME)
+    copy = path.parent.parent / "copy" / path.name
+    copy.parent.mkdir()
+    await store._ask(lambda writer: writer._database.delete("c", ME))  # and dies before it scrubs
+    for file in path.parent.iterdir():
+        (copy.parent / file.name).write_bytes(file.read_bytes())
+    assert on_disk(copy)
+    again = SqliteStore(copy)
+    await again.open()
+    await again.claim("any", ME)
+    assert not on_disk(copy)
+    await again.close()
+
+
+async def test_notes_wait_with_their_turn(store: SqliteStore, path: Path) -> None:
+    await store.append(turn(number=1), ME, Notes(pins=("first",)))
+    other = locked(path)
+    await store.append(turn(number=2), ME, Notes(pins=("second",)))
+    await store.append(turn(number=3), ME)
+    assert store.degraded
+    assert await store.notes("c", ME) == Notes(pins=("second",))
+    with pytest.raises(ServerBusy):
+        await store.annotate("c", ME, Notes())
+    other.execute("ROLLBACK")
+    other.close()
+    await healed(store)
+    assert await store.notes("c", ME) == Notes(pins=("second",))
 
 
 async def test_deleted_words_go_as_soon_as_nobody_reads(store: SqliteStore, path: Path) -> None:

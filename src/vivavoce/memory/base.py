@@ -75,6 +75,19 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     """Names the turn within its conversation, for ever: what makes storing it twice harmless."""
 
 
+class Notes(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept of a conversation besides its turns."""
+
+    pins: tuple[str, ...] = ()
+    """What the user asked to be remembered, in their own words, oldest first."""
+    summary: str = ""
+    """What was said before the turns that a model is still shown, as a model has put it."""
+    covers: str = ""
+    """`key` of the latest turn that the summary tells of."""
+    since: float = 0.0
+    """`at` of the oldest turn that the summary tells of."""
+
+
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """A conversation as lists show it."""
 
@@ -97,6 +110,14 @@ def checked(turn: Turn) -> Turn:
     clean = _clean(turn, "user", "assistant", "language", "key")
     steps = tuple(_clean_step(step) for step in turn.steps)
     return msgspec.structs.replace(clean, steps=steps) if steps != turn.steps else clean
+
+
+def checked_notes(notes: Notes) -> Notes:
+    """*notes*, certain to be storable, as `checked` does it."""
+    if not math.isfinite(notes.since):
+        raise ValueError("since must be an ordinary number")
+    clean = _clean(notes, "summary", "covers")
+    return msgspec.structs.replace(clean, pins=tuple(map(_encodable, notes.pins)))
 
 
 def _clean_step(step: Message) -> Message:
@@ -139,8 +160,8 @@ class ConversationStore(Protocol):
     async def load(self, conversation_id: str, owner: str, limit: int) -> list[Turn]:
         """The latest *limit* turns, oldest first; none if the conversation is unknown or somebody else's."""
 
-    async def append(self, turn: Turn, owner: str) -> None:
-        """Remember *turn*; stored when this returns, whole or (on an error) not at all.
+    async def append(self, turn: Turn, owner: str, notes: Notes | None = None) -> None:
+        """Remember *turn*, and *notes* in place of those before; stored when this returns, whole or (on an error) not.
 
         A turn whose `key` is known replaces the one before, in its place: a retry doubles nothing, and a turn can be
         corrected. While the store is degraded it returns once the turn is kept in memory.
@@ -148,6 +169,13 @@ class ConversationStore(Protocol):
         Raises ClientError NOT_FOUND for somebody else's conversation, ValueError for a turn that cannot be stored,
         ServerBusy when even the memory set aside for an outage is full.
         """
+
+    async def notes(self, conversation_id: str, owner: str) -> Notes:
+        """What is kept besides the turns; empty if the conversation is unknown or somebody else's."""
+
+    async def annotate(self, conversation_id: str, owner: str, notes: Notes) -> bool:
+        """Keep *notes* in place of those before, which are then off the disk too; False if there is no such
+        conversation. Raises ServerBusy while the store is degraded."""
 
     async def summary(self, conversation_id: str, owner: str) -> Summary | None:
         """The conversation's entry; None if there are no turns of it or it is somebody else's."""
@@ -165,7 +193,8 @@ class ConversationStore(Protocol):
         """Forget the conversation, on disk too; False if there is none. Raises ServerBusy while degraded."""
 
     async def purge(self, older_than: float) -> int:
-        """Forget turns from before *older_than* (Unix seconds), and conversations that are then empty.
+        """Forget turns from before *older_than* (Unix seconds), summaries that tell of such, and conversations that are
+        then empty, with their pins.
 
         Returns how many turns. Raises ServerBusy while degraded.
         """

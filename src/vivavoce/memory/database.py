@@ -16,13 +16,15 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from vivavoce.engines.base import Message
 from vivavoce.errors import SettingsError
-from vivavoce.memory.base import Summary, Turn, title_of
+from vivavoce.memory.base import Notes, Summary, Turn, title_of
+
+T = TypeVar("T")
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -40,16 +42,24 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX turn_order ON turn (conversation_id, seq)",
     ),
     ("ALTER TABLE turn ADD COLUMN steps TEXT NOT NULL DEFAULT '[]'",),
+    (
+        "ALTER TABLE conversation ADD COLUMN pins TEXT NOT NULL DEFAULT '[]'",
+        "ALTER TABLE conversation ADD COLUMN summary TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE conversation ADD COLUMN covers TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE conversation ADD COLUMN since REAL NOT NULL DEFAULT 0",
+    ),
 )
 """Entry n leads from schema n to n + 1; `user_version` says where a file is. Append here, never change an entry."""
 
 _COLUMNS = Turn.__struct_fields__
-_STORE_TURN = (  # no text from outside is in it
+_INSERT_TURN = (  # no text from outside is in these
     f"INSERT INTO turn ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "  # noqa: S608
-    f"ON CONFLICT (conversation_id, key) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _COLUMNS)}"
+    "ON CONFLICT (conversation_id, key) DO NOTHING"
 )
+_REPLACE_TURN = f"UPDATE turn SET {', '.join(f'{name} = ?' for name in _COLUMNS)} WHERE conversation_id = ? AND key = ?"  # noqa: S608
 
 _STEPS = msgspec.json.Decoder(tuple[Message, ...])
+_PINS = msgspec.json.Decoder(tuple[str, ...])
 
 _CHECK_BYTES = 64 << 20
 """Files up to this size are checked whole when opened; larger ones would hold up the start."""
@@ -85,6 +95,9 @@ class Database:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | getattr(os, "O_CLOEXEC", 0), 0o600))
         self._path = path
+        self.stale = True
+        """Whether words that were deleted or replaced may still be on the disk, also by the process before this one;
+        `scrub` takes them off."""
         self._connection = sqlite3.connect(path, timeout=busy_timeout_s, isolation_level=None)
         try:
             self._inode = path.stat().st_ino
@@ -138,14 +151,14 @@ class Database:
                 self._connection.execute("ROLLBACK")
             raise
 
-    def store(self, turns: Sequence[tuple[Turn, str]]) -> list[bool]:
-        """Write (turn, owner) pairs in one transaction; False for each whose conversation is somebody else's."""
+    def store(self, turns: Sequence[tuple[Turn, str, Notes | None]]) -> list[bool]:
+        """Write (turn, owner, notes) in one transaction; False for each whose conversation is somebody else's."""
         if self._path.stat().st_ino != self._inode:
             raise FileNotFoundError("the database file was replaced while in use")  # what we write would be lost
         with self._transaction():
-            return [self._store(turn, owner) for turn, owner in turns]
+            return [self._store(turn, owner, notes) for turn, owner, notes in turns]
 
-    def _store(self, turn: Turn, owner: str) -> bool:
+    def _store(self, turn: Turn, owner: str, notes: Notes | None) -> bool:
         run = self._connection.execute
         mine = run(
             """INSERT INTO conversation (id, owner, title, updated) VALUES (?, ?, ?, ?)
@@ -156,8 +169,35 @@ class Database:
         ).fetchall()
         if not mine:
             return False
-        run(_STORE_TURN, _row(turn))
+        if not run(_INSERT_TURN, _row(turn)).rowcount:
+            run(_REPLACE_TURN, (*_row(turn), turn.conversation_id, turn.key))
+            self.stale = True
+        if notes is not None:
+            self._annotate(turn.conversation_id, owner, notes)
         return True
+
+    def notes(self, conversation_id: str, owner: str) -> Notes:
+        row = self._connection.execute(
+            "SELECT pins, summary, covers, since FROM conversation WHERE id = ? AND owner = ?", (conversation_id, owner)
+        ).fetchone()
+        if row is None:
+            return Notes()
+        pins, summary, covers, since = row
+        return Notes(pins=_decoded(_PINS, pins), summary=summary, covers=covers, since=since)
+
+    def annotate(self, conversation_id: str, owner: str, notes: Notes) -> bool:
+        with self._transaction():
+            return self._annotate(conversation_id, owner, notes)
+
+    def _annotate(self, conversation_id: str, owner: str, notes: Notes) -> bool:
+        before = self.notes(conversation_id, owner)
+        self.stale |= not set(before.pins) <= set(notes.pins) or before.summary not in ("", notes.summary)
+        pins = msgspec.json.encode(notes.pins).decode()
+        done = self._connection.execute(
+            "UPDATE conversation SET pins = ?, summary = ?, covers = ?, since = ? WHERE id = ? AND owner = ?",
+            (pins, notes.summary, notes.covers, notes.since, conversation_id, owner),
+        )
+        return done.rowcount > 0
 
     def owner(self, conversation_id: str) -> str | None:
         row = self._connection.execute("SELECT owner FROM conversation WHERE id = ?", (conversation_id,)).fetchone()
@@ -194,6 +234,7 @@ class Database:
             done = self._connection.execute(
                 "UPDATE conversation SET title = ? WHERE id = ? AND owner = ?", (title, conversation_id, owner)
             )
+            self.stale |= done.rowcount > 0
             return done.rowcount > 0
 
     def delete(self, conversation_id: str, owner: str) -> bool:
@@ -202,12 +243,19 @@ class Database:
             done = self._connection.execute(
                 "DELETE FROM conversation WHERE id = ? AND owner = ?", (conversation_id, owner)
             )
+            self.stale |= done.rowcount > 0
             return done.rowcount > 0
 
     def purge(self, older_than: float) -> int:
-        """Delete turns from before *older_than*, conversations left empty, and broken files set aside before then."""
+        """Delete turns from before *older_than* and summaries that tell of them, conversations left empty, and broken
+        files set aside before then."""
         with self._transaction():
             done = self._connection.execute("DELETE FROM turn WHERE at < ?", (older_than,))
+            told = self._connection.execute(
+                "UPDATE conversation SET summary = '', covers = '', since = 0 WHERE summary <> '' AND since < ?",
+                (older_than,),
+            )
+            self.stale |= done.rowcount > 0 or told.rowcount > 0
             self._connection.execute(
                 "DELETE FROM conversation WHERE NOT EXISTS (SELECT 1 FROM turn WHERE conversation_id = conversation.id)"
             )
@@ -220,6 +268,7 @@ class Database:
         """Take what was deleted off the disk; False if another process's reading prevents it now."""
         self._connection.execute("PRAGMA incremental_vacuum").fetchall()
         (busy, _, _) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        self.stale = bool(busy)
         return not busy
 
 
@@ -230,12 +279,14 @@ def _row(turn: Turn) -> tuple[Any, ...]:
 
 def _turn(row: tuple[Any, ...]) -> Turn:
     values = dict(zip(_COLUMNS, row, strict=True))
-    return Turn(**{**values, "interrupted": bool(values["interrupted"]), "steps": _steps(values["steps"])})
+    return Turn(
+        **{**values, "interrupted": bool(values["interrupted"]), "steps": _decoded(_STEPS, values["steps"])},
+    )
 
 
-def _steps(stored: str) -> tuple[Message, ...]:
-    """Nothing for what is no list of messages: a damaged record must not cost the conversation."""
+def _decoded(decoder: msgspec.json.Decoder[tuple[T, ...]], stored: str) -> tuple[T, ...]:
+    """Nothing for what does not decode: a damaged field must not cost the conversation."""
     try:
-        return _STEPS.decode(stored)
+        return decoder.decode(stored)
     except msgspec.DecodeError:
         return ()

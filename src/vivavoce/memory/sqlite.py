@@ -17,7 +17,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
 
-from vivavoce.memory.base import Summary, Turn, checked
+from vivavoce.memory.base import Notes, Summary, Turn, checked, checked_notes
 from vivavoce.memory.writer import Record, Tuning, Writer
 
 T = TypeVar("T")
@@ -69,9 +69,16 @@ class SqliteStore:
     async def load(self, conversation_id: str, owner: str, limit: int) -> list[Turn]:
         return await self._ask(lambda writer: writer.load(conversation_id, owner, limit))
 
-    async def append(self, turn: Turn, owner: str) -> None:
-        record = Record(checked(turn), owner)
+    async def append(self, turn: Turn, owner: str, notes: Notes | None = None) -> None:
+        record = Record(checked(turn), owner, checked_notes(notes) if notes else None)
         await self._put(_Call(asyncio.get_running_loop().create_future(), record=record))
+
+    async def notes(self, conversation_id: str, owner: str) -> Notes:
+        return await self._ask(lambda writer: writer.notes(conversation_id, owner))
+
+    async def annotate(self, conversation_id: str, owner: str, notes: Notes) -> bool:
+        clean = checked_notes(notes)
+        return await self._ask(lambda writer: writer.annotate(conversation_id, owner, clean))
 
     async def summary(self, conversation_id: str, owner: str) -> Summary | None:
         return await self._ask(lambda writer: writer.summary(conversation_id, owner))

@@ -7,7 +7,7 @@ from itertools import islice
 import msgspec
 
 from vivavoce.errors import ClientError
-from vivavoce.memory.base import Summary, Turn, checked, title_of
+from vivavoce.memory.base import Notes, Summary, Turn, checked, checked_notes, title_of
 
 
 class _Conversation(msgspec.Struct):
@@ -15,6 +15,7 @@ class _Conversation(msgspec.Struct):
     title: str = ""
     updated: float = 0.0
     turns: dict[str, Turn] = {}
+    notes: Notes = Notes()
 
     def summary(self, conversation_id: str) -> Summary:
         return Summary(id=conversation_id, title=self.title, updated=self.updated, turns=len(self.turns))
@@ -51,8 +52,9 @@ class MemoryStore:
         found = self._find(conversation_id, owner)
         return list(islice(reversed(found.turns.values()), limit))[::-1] if found else []
 
-    async def append(self, turn: Turn, owner: str) -> None:
+    async def append(self, turn: Turn, owner: str, notes: Notes | None = None) -> None:
         turn = checked(turn)
+        notes = checked_notes(notes) if notes else None
         if not await self.claim(turn.conversation_id, owner):
             raise ClientError("NOT_FOUND", "There is no such conversation.")
         conversation = self._conversations[turn.conversation_id]
@@ -61,6 +63,19 @@ class MemoryStore:
         conversation.turns[turn.key] = turn
         while len(conversation.turns) > self._max_turns:
             del conversation.turns[next(iter(conversation.turns))]
+        conversation.notes = notes or conversation.notes
+
+    async def notes(self, conversation_id: str, owner: str) -> Notes:
+        found = self._find(conversation_id, owner)
+        return found.notes if found else Notes()
+
+    async def annotate(self, conversation_id: str, owner: str, notes: Notes) -> bool:
+        notes = checked_notes(notes)
+        found = self._find(conversation_id, owner)
+        if found is None or not found.turns:
+            return False
+        found.notes = notes
+        return True
 
     async def summary(self, conversation_id: str, owner: str) -> Summary | None:
         found = self._find(conversation_id, owner)
@@ -95,6 +110,8 @@ class MemoryStore:
             if not kept:
                 del self._conversations[conversation_id]
             found.turns = kept
+            if found.notes.summary and found.notes.since < older_than:
+                found.notes = Notes(pins=found.notes.pins)
         return purged
 
     def _find(self, conversation_id: str, owner: str) -> _Conversation | None:

@@ -16,7 +16,7 @@ from typing import TypeVar
 import msgspec
 
 from vivavoce.errors import ClientError, ServerBusy, SettingsError, VivavoceError
-from vivavoce.memory.base import Summary, Turn, title_of
+from vivavoce.memory.base import Notes, Summary, Turn, title_of
 from vivavoce.memory.database import Database, is_corrupt, is_passing, move_aside
 
 log = logging.getLogger(__name__)
@@ -51,6 +51,7 @@ class Record:
 
     turn: Turn
     owner: str
+    notes: Notes | None = None
     refused: bool = False
 
     @property
@@ -60,7 +61,8 @@ class Record:
             len(step.content) + sum(len(call.arguments) + _OVERHEAD_BYTES for call in step.calls) + _OVERHEAD_BYTES
             for step in self.turn.steps
         )
-        return len(self.turn.assistant) + len(self.turn.user or "") + steps + _OVERHEAD_BYTES
+        notes = len(self.notes.summary) + sum(map(len, self.notes.pins)) if self.notes else 0
+        return len(self.turn.assistant) + len(self.turn.user or "") + steps + notes + _OVERHEAD_BYTES
 
 
 class Writer:
@@ -78,9 +80,12 @@ class Writer:
         """Owners of conversations in use, of which perhaps no turn is stored yet; latest used last."""
         self._retry_s = 0.0
         self._retry_at = 0.0
-        self._scrub_owed = False
 
     # --- the file -----------------------------------------------------------------------------------------------
+
+    @property
+    def _scrub_owed(self) -> bool:
+        return self._database is not None and self._database.stale
 
     @property
     def due_in_s(self) -> float | None:
@@ -133,7 +138,7 @@ class Writer:
                 database.wait_at_most(self._tuning.busy_timeout_s)
             while self._pending:
                 chunk = list(islice(self._pending, _CHUNK))
-                stored = database.store([(record.turn, record.owner) for record in chunk])
+                stored = database.store([(record.turn, record.owner, record.notes) for record in chunk])
                 for record, done in zip(chunk, stored, strict=True):
                     self._pending.popleft()
                     self._pending_bytes -= record.bytes
@@ -215,6 +220,17 @@ class Writer:
         turns |= {turn.key: turn for turn in self._waiting(owner) if turn.conversation_id == conversation_id}
         return list(turns.values())[max(0, len(turns) - limit) :]
 
+    def notes(self, conversation_id: str, owner: str) -> Notes:
+        waiting = (
+            each.notes
+            for each in reversed(self._pending)
+            if each.notes and each.owner == owner and each.turn.conversation_id == conversation_id
+        )
+        return next(waiting, None) or self._read(lambda database: database.notes(conversation_id, owner), Notes())
+
+    def annotate(self, conversation_id: str, owner: str, notes: Notes) -> bool:
+        return self._change(lambda database: database.annotate(conversation_id, owner, notes))
+
     def summary(self, conversation_id: str, owner: str) -> Summary | None:
         stored = self._read(lambda database: database.summary(conversation_id, owner), None)
         turns = [turn for turn in self._waiting(owner) if turn.conversation_id == conversation_id]
@@ -238,14 +254,11 @@ class Writer:
         deleted = self._change(lambda database: database.delete(conversation_id, owner))
         if deleted:
             self._claims.pop(conversation_id, None)
-            self._scrub()
         return deleted
 
     def purge(self, older_than: float) -> int:
         purged = self._change(lambda database: database.purge(older_than))
         self._claims.clear()
-        if purged:
-            self._scrub()
         return purged
 
     def _waiting(self, owner: str) -> list[Turn]:
@@ -276,21 +289,26 @@ class Writer:
             return otherwise
 
     def _change(self, do: Callable[[Database], T]) -> T:
+        """Do what may replace or delete words, and take those off the disk before anybody is told."""
         self.attend()
         if self.degraded is None:
             try:
-                return do(self._connect())
+                done = do(self._connect())
             except FAULTS as error:
                 self._failed(error)
+            else:
+                self._scrub()
+                return done
         wait_s = max(self._retry_s, 1.0)
         raise ServerBusy("OVERLOADED", f"The conversation store: {self.degraded}.", retry_after_s=wait_s)
 
     def _scrub(self) -> None:
+        if not self._scrub_owed:
+            return
         try:
-            self._scrub_owed = not self._connect().scrub()
+            self._connect().scrub()
         except FAULTS as error:
             log.warning("what was deleted is not yet off the disk: %s", error)
-            self._scrub_owed = True
         if self._scrub_owed:
             self._retry_at = time.monotonic() + 1.0
 
