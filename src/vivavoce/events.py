@@ -303,6 +303,9 @@ class ReplyText(Observation, frozen=True):
     seconds: float
     span_s: float = 0.0
     """From the first token to the last, as the model made them: a held-back reply sends them all at once."""
+    prompt_tokens: int | None = None
+    """What the server counted, over all requests of the answer; None where it does not tell."""
+    answer_tokens: int | None = None
 
 
 class UtteranceOpened(Observation, frozen=True):

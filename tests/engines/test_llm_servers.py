@@ -312,7 +312,9 @@ async def test_what_openai_is_sent() -> None:
         asked = ChatRequest(messages=CONVERSATION.messages[-1:], host=PlainHost(), temperature=0.0, max_tokens=5)
         await told(chat, asked)
     first, second = server.bodies("/v1/chat/completions")
-    assert first == {"model": "plain", "messages": AS_SENT, "stream": True, "temperature": 0.5, "max_tokens": 77}
+    limits = {"temperature": 0.5, "max_tokens": 77}
+    usage = {"stream_options": {"include_usage": True}}
+    assert first == {"model": "plain", "messages": AS_SENT, "stream": True} | limits | usage
     assert (second["temperature"], second["max_tokens"]) == (0.0, 5)
     assert server.requests[0]["headers"]["authorization"] == f"Bearer {KEY}"
     assert server.requests[0]["headers"]["content-type"] == "application/json"
@@ -334,7 +336,7 @@ async def test_without_values_none_are_sent() -> None:
     async with serving(OpenAIChat, "plain") as (chat, server), serving(OllamaChat, "plain") as (other, ollama):
         await told(chat)
         await told(other)
-    assert server.bodies("/v1/chat/completions")[0].keys() == {"model", "messages", "stream"}
+    assert server.bodies("/v1/chat/completions")[0].keys() == {"model", "messages", "stream", "stream_options"}
     assert ollama.bodies("/api/chat")[0]["options"] == {}
 
 
@@ -345,7 +347,7 @@ async def test_parameters_that_a_model_refuses_are_not_sent_again() -> None:
         assert await told(chat) == ("".join(PIECES), "stop")
         assert len(server.requests) == asked + 1
     last = server.bodies("/v1/chat/completions")[-1]
-    assert last.keys() == {"model", "messages", "stream", "max_completion_tokens"}
+    assert last.keys() == {"model", "messages", "stream", "stream_options", "max_completion_tokens"}
     assert last["max_completion_tokens"] == 77
 
 

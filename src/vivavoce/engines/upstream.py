@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import os
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from http import client
@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 import msgspec
 
 from vivavoce.core.retry import retry_after_s
-from vivavoce.engines.base import ChatRequest
 from vivavoce.errors import EngineBusy, EngineError, EngineFailed, EngineUnavailable
 
 if TYPE_CHECKING:
@@ -33,6 +32,10 @@ DRAIN_S = 0.05
 """To end an answer that is complete, so that its connection can be used again; else it is closed."""
 ANSWER_BYTES = 16 * 1024 * 1024
 """More than any answer: bytes that never end."""
+PIECE_BYTES = 4096
+"""What is read at once: a flood keeps the loop busy for no longer than this takes."""
+HIDDEN = 6
+"""Secrets from this length on are blotted out of a server's words; shorter ones could be any word."""
 IDLE_S = 120.0
 """An unused connection is kept for so long."""
 MOST_REST_S = 3600.0
@@ -59,15 +62,28 @@ class Answer:
         """To be set by the reader when nothing that matters follows."""
         self._body: AsyncGenerator[bytes, None] = response.aiter_bytes()  # type: ignore[assignment]
         self._left = ANSWER_BYTES
+        self._rest = b""
 
     async def next(self) -> bytes | None:
-        """The next bytes as they come; None at the end, also when the server broke off. Raises EngineFailed."""
+        """The next bytes as they come, at most PIECE_BYTES; None at the end, also when the server broke off.
+
+        Raises EngineFailed.
+        """
+        if self._rest:
+            await asyncio.sleep(0)  # others have their turn
+        else:
+            self._rest = await self._receive()
+        data, self._rest = self._rest[:PIECE_BYTES], self._rest[PIECE_BYTES:]
+        return data or None
+
+    async def _receive(self) -> bytes:
+        """What has come; empty at the end."""
         import httpx
 
         try:
             data = await anext(self._body)
         except (StopAsyncIteration, httpx.RemoteProtocolError):
-            return None
+            return b""
         except httpx.HTTPError as error:
             raise EngineFailed("llm", f"the connection broke: {_reason(error)}") from error
         self._left -= len(data)
@@ -91,17 +107,29 @@ class Answer:
 class Upstream:
     """One server. Connections are kept between requests; `close` ends them."""
 
-    def __init__(self, base_url: str, *, api_key: str | None = None, connect_s: float = 3.0) -> None:
-        """base_url: without the path of a request. Imports httpx, which takes a moment."""
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        api_key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        connect_s: float = 3.0,
+    ) -> None:
+        """base_url: without the path of a request. headers: sent with every request; they may hold secrets, and one
+        called Authorization stands for the key. Imports httpx, which takes a moment."""
         import httpx
 
-        self._api_key = api_key
+        own = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {api_key}"} if api_key else {})
+        sent = httpx.Headers(own)
+        sent.update(headers or {})
+        words = [api_key or "", *(word for value in (headers or {}).values() for word in (value, *value.split()))]
+        self._secrets = sorted({word for word in words if len(word) >= HIDDEN}, key=len, reverse=True)
         try:
             parts = urlsplit(base_url)
             _ = parts.port  # raises for one that cannot be
             self._client = httpx.AsyncClient(
                 base_url=base_url,
-                headers={"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {api_key}"} if api_key else {}),
+                headers=sent,
                 timeout=httpx.Timeout(connect=connect_s, write=SEND_S, pool=SEND_S, read=None),
                 limits=httpx.Limits(max_connections=None, max_keepalive_connections=32, keepalive_expiry=IDLE_S),
                 verify=parts.scheme == "https",  # making a TLS context takes 20 ms
@@ -180,9 +208,13 @@ class Upstream:
         finally:
             await answer.close()
         message, param = error_words(bytes(data))
-        if self._api_key:
-            message = message.replace(self._api_key, "***")
-        return Refusal(response.status_code, message, param, response.headers.get("Retry-After", ""))
+        return Refusal(response.status_code, self.hidden(message), param, response.headers.get("Retry-After", ""))
+
+    def hidden(self, words: str) -> str:
+        """*words* of the server without our secrets."""
+        for secret in self._secrets:
+            words = words.replace(secret, "***")
+        return words
 
     def never_began(self) -> EngineError:
         """The error of an answer with status 200 and nothing in it."""
@@ -211,15 +243,6 @@ class Upstream:
         return error
 
 
-def messages(request: ChatRequest) -> list[dict[str, str]]:
-    """A conversation as the servers in use take it: the instructions, then who said what.
-
-    Of an interrupted answer that is what was heard; an answer of which nothing was heard is left out.
-    """
-    told = [{"role": "system", "content": request.instructions}] if request.instructions else []
-    return told + [{"role": said.role, "content": said.content} for said in request.messages if said.content]
-
-
 def error_words(body: bytes) -> tuple[str, str]:
     """(message, field that is not taken) of a server's error object, as the servers in use write it."""
     try:
@@ -232,6 +255,8 @@ def error_words(body: bytes) -> tuple[str, str]:
     if not isinstance(found, dict):
         return "", ""
     message = next((found[key] for key in ("message", "detail", "error") if isinstance(found.get(key), str)), "")
+    if not message and found.get("detail"):
+        message = str(found["detail"])  # a list of what is wrong, and where
     param = found.get("param")
     return message[:SHOWN], param if isinstance(param, str) else ""
 

@@ -302,9 +302,13 @@ class SessionLog:
             )  # fmt: skip
 
     def _reply_text(self, event: events.ReplyText, _at_s: float) -> None:
+        text, counts = "session={session}, tokens={tokens}, time={seconds}s, response={text}", {}
+        if event.prompt_tokens is not None:
+            text += ", usage={prompt_tokens}+{answer_tokens}"
+            counts = {"prompt_tokens": event.prompt_tokens, "answer_tokens": event.answer_tokens}
         self._say(
-            "LLM-FINAL", "session={session}, tokens={tokens}, time={seconds}s, response={text}", tokens=event.tokens,
-            seconds=round(event.seconds, 1), text=self._shown(event.text), turn_id=event.turn_id,
+            "LLM-FINAL", text, tokens=event.tokens, seconds=round(event.seconds, 1), text=self._shown(event.text),
+            turn_id=event.turn_id, **counts,
         )  # fmt: skip
 
     def _phrase(self, event: events.Phrase, _at_s: float) -> None:

@@ -17,7 +17,7 @@ from typing import Protocol
 import msgspec
 
 from vivavoce.core.playback import Playback
-from vivavoce.engines.base import Delta, Speech, Synthesizer
+from vivavoce.engines.base import Delta, Speech, Synthesizer, Usage
 from vivavoce.errors import EngineError, EngineTimeout
 from vivavoce.events import Error, Event, LLMToken, Outcome, Phrase, PhraseSpoken, ReplyText, TTSPhraseDone
 from vivavoce.text.phrases import PhraseBuffer
@@ -138,6 +138,7 @@ class Reply:
         self._late: asyncio.TimerHandle | None = None  # rings when text has waited too long for a boundary
         self._seq = 0
         self._tokens = 0
+        self._usage: Usage | None = None
         self._first_token_at = self._last_token_at = 0.0
         self._complete = False
         self._silenced = False
@@ -225,13 +226,25 @@ class Reply:
         if self.error is None:
             self.emit(LLMToken(text="", done=True, turn_id=self.number))
         seconds = self._clock() - began
-        span_s = self._last_token_at - self._first_token_at
-        self.emit(ReplyText(turn_id=self.number, text=self.text, tokens=self._tokens, seconds=seconds, span_s=span_s))
+        self.emit(
+            ReplyText(
+                turn_id=self.number,
+                text=self.text,
+                tokens=self._tokens,
+                seconds=seconds,
+                span_s=self._last_token_at - self._first_token_at,
+                prompt_tokens=self._usage and self._usage.prompt_tokens,
+                answer_tokens=self._usage and self._usage.answer_tokens,
+            )
+        )
         self._slots.put_nowait(None)
 
     def _take(self, delta: Delta) -> list[str]:
         """Show a delta, and give the phrases it completes."""
         self._cancel_watch()
+        if (used := delta.usage) is not None:
+            before = self._usage or Usage()
+            self._usage = Usage(before.prompt_tokens + used.prompt_tokens, before.answer_tokens + used.answer_tokens)
         room = self._limits.max_characters - len(self.text)
         self._complete = delta.finish is not None or len(delta.text) > room
         text = delta.text[:room]

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
 
-from vivavoce.engines.base import ChatRequest, Delta
-from vivavoce.engines.upstream import Refusal, Upstream, messages
+from vivavoce.engines.base import ChatRequest, Delta, Message
+from vivavoce.engines.llm.answer import Reading, deltas, usage
+from vivavoce.engines.llm.fields import Fields
+from vivavoce.engines.llm.prompt import conversation
+from vivavoce.engines.upstream import Refusal, Upstream
 from vivavoce.errors import EngineError, EngineFailed, EngineUnavailable
-from vivavoce.text.jsonlines import JSONLines, LineTooLong
-from vivavoce.text.thoughts import Thoughts
+from vivavoce.text.jsonlines import JSONLines
 
 log = logging.getLogger(__name__)
 
@@ -21,15 +24,37 @@ LOAD_S = 120.0
 """To load the model into memory."""
 
 
+MAY_REFUSE = {
+    "think": r"\bthink(ing)?\b",
+    "format": r"\bformat\b|structured outputs?",
+    "tools": r"\btools?\b",
+}
+"""What a request can do without, and how Ollama names it. A schema is then described in words."""
+
+
+class _Function(msgspec.Struct, gc=False):
+    name: Any = None
+    arguments: Any = None
+    index: Any = None
+
+
+class _Call(msgspec.Struct, gc=False):
+    id: Any = None
+    function: _Function | None = None
+
+
 class _Said(msgspec.Struct, gc=False):
-    content: str | None = None
-    thinking: str | None = None
+    content: Any = None
+    thinking: Any = None
+    tool_calls: list[_Call] | None = None
 
 
 class _Line(msgspec.Struct, gc=False):
     message: _Said | None = None
     done: bool = False
-    done_reason: str | None = None
+    done_reason: Any = None
+    prompt_eval_count: Any = None
+    eval_count: Any = None
     error: str | None = None
 
 
@@ -51,20 +76,23 @@ class OllamaChat:
         *,
         base_url: str = "http://localhost:11434",
         model: str,
+        headers: Mapping[str, str] | None = None,
         temperature: float | None = None,
         max_tokens: int | None = None,
         keep_alive: str = "30m",
         connect_s: float = 3.0,
         look_s: float = 3.0,
     ) -> None:
-        """temperature, max_tokens: where a request names none. keep_alive: how long an unused model stays in memory.
-        look_s: to say at the start which models it has. Raises EngineUnavailable when there can be no such address."""
-        self._upstream = Upstream(base_url, connect_s=connect_s)
+        """headers: for every request. temperature, max_tokens: where a request names none. keep_alive: how long an
+        unused model stays in memory, as `30m`; `-1s` for ever. look_s: to say at the start which models it has.
+        Raises EngineUnavailable when there can be no such address."""
+        self._upstream = Upstream(base_url, headers=headers, connect_s=connect_s)
         self.model = model
         self._temperature = temperature
         self._max_tokens = max_tokens
         self._keep_alive = keep_alive
         self._look_s = look_s
+        self._fields = Fields(MAY_REFUSE)
         self._loading: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -104,53 +132,105 @@ class OllamaChat:
         await self._upstream.close()
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
-        """Yield the answer."""
-        try:
-            async with self._upstream.stream("POST", "/api/chat", self._body(request)) as answer:
-                lines, thoughts, begun = JSONLines(), Thoughts(), False
-                while not answer.complete:
-                    data = await answer.next()
-                    try:
-                        for line in lines.flush() if data is None else lines.feed(data):
-                            delta = _delta(line, thoughts)
-                            begun = True
-                            answer.complete = delta.finish is not None
+        """Yield the answer. A field that the model refuses is not sent again, and the request is repeated."""
+        model = request.model or self.model
+        without = set(self._fields.refused(model))
+        learned: list[tuple[str, Refusal]] = []
+        while True:
+            body = self._body(request, without)
+            try:
+                async with self._upstream.stream("POST", "/api/chat", body) as answer:
+                    for name, why in learned:
+                        self._fields.learn(model, name, why)
+                    reader = _Reader(self._upstream)
+                    async with aclosing(deltas(answer, self._upstream, _Lines(), reader)) as read:
+                        async for delta in read:
                             yield delta
-                            if answer.complete:
-                                return
-                    except LineTooLong as error:
-                        raise EngineFailed("llm", f"{self._upstream.place} sent {error}") from error
-                    if data is None:
-                        if not begun:
-                            raise self._upstream.never_began()
-                        return
-        except Refusal as refusal:
-            hint = f"run `ollama pull {self.model}`" if refusal.status == 404 else ""
-            raise self._upstream.error(refusal, hint=hint) from refusal
+                    return
+            except Refusal as refusal:
+                field = self._fields.blamed(refusal, body)
+                if field is None:
+                    raise self._error(refusal, model) from refusal
+                without.add(field)
+                learned.append((field, refusal))
 
-    def _body(self, request: ChatRequest) -> dict[str, Any]:
+    def _body(self, request: ChatRequest, without: Collection[str]) -> dict[str, Any]:
+        said = conversation(request, tools="tools" not in without, schema="format" not in without)
         temperature = self._temperature if request.temperature is None else request.temperature
         max_tokens = self._max_tokens if request.max_tokens is None else request.max_tokens
         options = {"temperature": temperature, "num_predict": max_tokens}
-        return {
-            "model": self.model,
-            "messages": messages(request),
-            "stream": True,
+        optional = {
             "think": False,  # nobody waits for it in a conversation
+            "tools": [{"type": "function", "function": msgspec.to_builtins(tool)} for tool in request.tools] or None,
+            "format": request.answer_schema,
+        }
+        return {
+            "model": request.model or self.model,
+            "messages": _as_sent(said),
+            "stream": True,
             "keep_alive": self._keep_alive,
             "options": {name: value for name, value in options.items() if value is not None},
-        }
+        } | {name: value for name, value in optional.items() if value is not None and name not in without}
+
+    def _error(self, refusal: Refusal, model: str) -> EngineError:
+        hint = f"run `ollama pull {model}`" if refusal.status == 404 else ""
+        error = self._upstream.error(refusal, hint=hint)
+        if refusal.status != 404 or model == self.model:
+            return error
+        return EngineFailed("llm", error.message, hint=hint)  # the server itself is well
 
 
-def _delta(line: str, thoughts: Thoughts) -> Delta:
-    """One line of an answer. Raises EngineFailed."""
+class _Lines(JSONLines):
+    """Bytes -> lines; the last one may come without its newline."""
+
+    def __call__(self, data: bytes | None) -> Iterator[str]:
+        return self.flush() if data is None else self.feed(data)
+
+
+class _Reader(Reading):
+    """Lines -> deltas."""
+
+    def read(self, line: str) -> Iterator[Delta]:
+        """The deltas of one line. Raises EngineFailed."""
+        try:
+            found = msgspec.json.decode(line, type=_Line)
+        except msgspec.MsgspecError as error:
+            raise self.garbled(error) from error
+        if found.error is not None:
+            raise self.broken(found.error[:300])
+        self.begun = True
+        said = found.message or _Said()
+        for call in said.tool_calls or []:
+            function = call.function or _Function()
+            self.calls.add(index=function.index, id=call.id, name=function.name, arguments=function.arguments)
+        text = self.text(said.content)
+        if found.done:
+            self.finish, self.over = str(found.done_reason or "stop"), True
+            self.usage = usage(found.prompt_eval_count, found.eval_count)
+        if text or not found.done:
+            yield Delta(text)
+
+
+def _as_sent(conversation: Sequence[Message]) -> list[dict[str, Any]]:
+    """Messages as Ollama takes them: arguments are objects, and a result names its tool."""
+    sent: list[dict[str, Any]] = []
+    tools = {call.id: call.name for said in conversation for call in said.calls}
+    for said in conversation:
+        message: dict[str, Any] = {"role": said.role, "content": said.content}
+        if said.calls:
+            message["tool_calls"] = [
+                {"id": call.id, "function": {"name": call.name, "arguments": _object(call.arguments)}}
+                for call in said.calls
+            ]
+        if said.role == "tool":
+            message |= {"tool_name": tools.get(said.call_id, ""), "tool_call_id": said.call_id}
+        sent.append(message)
+    return sent
+
+
+def _object(arguments: str) -> dict[str, Any]:
     try:
-        found = msgspec.json.decode(line, type=_Line)
-    except msgspec.MsgspecError as error:
-        raise EngineFailed("llm", f"Ollama sent what is no answer: {error}") from error
-    if found.error is not None:
-        raise EngineFailed("llm", f"Ollama broke off: {found.error[:300]}")
-    text = thoughts.feed((found.message and found.message.content) or "")
-    if not found.done:
-        return Delta(text)
-    return Delta(text + thoughts.flush(), finish=found.done_reason or "stop")
+        found = msgspec.json.decode(arguments)
+    except msgspec.DecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}

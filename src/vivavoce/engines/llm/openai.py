@@ -2,37 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
 
-from vivavoce.engines.base import ChatRequest, Delta
-from vivavoce.engines.upstream import Refusal, Upstream, error_words, messages
-from vivavoce.errors import EngineFailed, EngineUnavailable
-from vivavoce.text.sse import EventTooLong, ServerSentEvents
-from vivavoce.text.thoughts import Thoughts
+from vivavoce.engines.base import ChatRequest, Delta, Message
+from vivavoce.engines.llm.answer import Reading, deltas, usage
+from vivavoce.engines.llm.fields import Fields
+from vivavoce.engines.llm.prompt import conversation
+from vivavoce.engines.upstream import Refusal, Upstream, error_words
+from vivavoce.errors import EngineError, EngineFailed, EngineUnavailable
+from vivavoce.text.sse import ServerSentEvents
 
 VENDOR_URL = "https://api.openai.com/v1"
 DONE = "[DONE]"
-RENAMED = {"max_tokens": "max_completion_tokens"}
-"""Parameters that newer models of the vendor know by another name. What has no other name is left out."""
+MAY_REFUSE = {
+    "stream_options": r"\bstream_options\b|\binclude_usage\b",
+    "max_completion_tokens": r"\bmax_completion_tokens\b",
+    "max_tokens": r"\bmax_tokens\b",
+    "temperature": r"\btemperature\b",
+    "response_format": r"\bresponse_format\b|\bjson_schema\b|structured outputs?",
+    "tools": r"\btools?\b|\btool_choice\b|\bfunction[ _]call",
+}
+"""What a request can do without, and how servers name it. `max_tokens` is then sent by its newer name, and a schema is
+described in words."""
+UNNAMED = ("stream_options", "response_format", "tools")
+
+
+class _Function(msgspec.Struct, gc=False):
+    name: Any = None
+    arguments: Any = None
+
+
+class _Call(msgspec.Struct, gc=False):
+    index: Any = None
+    id: Any = None
+    function: _Function | None = None
 
 
 class _Piece(msgspec.Struct, gc=False):
-    content: str | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
+    content: Any = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+    tool_calls: list[_Call] | None = None
 
 
 class _Choice(msgspec.Struct, gc=False):
     delta: _Piece | None = None
-    finish_reason: str | None = None
+    finish_reason: Any = None
 
 
 class _Chunk(msgspec.Struct, gc=False):
     choices: list[_Choice] | None = None
+    usage: Any = None
     error: Any = None
+    object: Any = None
 
 
 class _Model(msgspec.Struct):
@@ -55,17 +81,21 @@ class OpenAIChat:
         base_url: str = VENDOR_URL,
         model: str | None = None,
         api_key: str | None = None,
+        headers: Mapping[str, str] | None = None,
         temperature: float | None = None,
         max_tokens: int | None = None,
         connect_s: float = 3.0,
     ) -> None:
-        """base_url: up to `/v1`. model: None takes the first that the server lists. temperature, max_tokens: where a
-        request names none. Raises EngineUnavailable when there can be no such address."""
-        self._upstream = Upstream(base_url, api_key=api_key, connect_s=connect_s)
+        """base_url: up to `/v1`. model: None takes the first that the server lists. headers: for every request.
+        temperature, max_tokens: where a request names none. Raises EngineUnavailable when there can be no such address.
+        """
+        self._upstream = Upstream(base_url, api_key=api_key, headers=headers, connect_s=connect_s)
         self._model = model
-        self._keyless = base_url == VENDOR_URL and not api_key
-        self._defaults = {"temperature": temperature, "max_tokens": max_tokens}
-        self._refused: set[str] = set()  # parameters that this model does not take
+        known = {"authorization"} & {name.lower() for name in headers or {}}
+        self._keyless = base_url == VENDOR_URL and not api_key and not known
+        self._temperature = temperature
+        self._max_tokens = max_tokens
+        self._fields = Fields(MAY_REFUSE, unnamed=UNNAMED)
 
     @property
     def model(self) -> str:
@@ -95,71 +125,117 @@ class OpenAIChat:
         await self._upstream.close()
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
-        """Yield the answer. A parameter that the model refuses is not sent again, and the request is repeated."""
+        """Yield the answer. A field that the model refuses is not sent again, and the request is repeated."""
+        model = request.model or self._model
+        without = set(self._fields.refused(model))
+        learned: list[tuple[str, Refusal]] = []
         while True:
-            body = self._body(request)
+            body = self._body(request, without)
             try:
                 async with self._upstream.stream("POST", "/chat/completions", body) as answer:
-                    decoder, reader = ServerSentEvents(), _Reader()
-                    while not answer.complete:
-                        if (data := await answer.next()) is None:
-                            if not reader.begun:
-                                raise self._upstream.never_began()
-                            return
-                        try:
-                            for event in decoder.feed(data):
-                                for delta in reader.read(event.data):
-                                    answer.complete = delta.finish is not None
-                                    yield delta
-                                if answer.complete:
-                                    return
-                        except EventTooLong as error:
-                            raise EngineFailed("llm", f"{self._upstream.place} sent {error}") from error
+                    for name, why in learned:
+                        self._fields.learn(model, name, why)
+                    reader = _Reader(self._upstream, awaits_usage="stream_options" in body)
+                    async with aclosing(deltas(answer, self._upstream, _Events(), reader)) as read:
+                        async for delta in read:
+                            yield delta
+                    return
             except Refusal as refusal:
-                if refusal.status == 400 and refusal.param in body and refusal.param in self._defaults:
-                    self._refused.add(refusal.param)
-                    continue
-                raise self._upstream.error(refusal, hint=_hint(refusal, self.model)) from refusal
+                field = self._fields.blamed(refusal, body)
+                if field is None:
+                    raise self._error(refusal, request) from refusal
+                without.add(field)
+                learned.append((field, refusal))
 
-    def _body(self, request: ChatRequest) -> dict[str, Any]:
-        body: dict[str, Any] = {"model": self._model, "messages": messages(request), "stream": True}
-        asked = {"temperature": request.temperature, "max_tokens": request.max_tokens}
-        for key, value in asked.items():
-            name = RENAMED.get(key) if key in self._refused else key
-            value = self._defaults[key] if value is None else value
-            if name and value is not None:
-                body[name] = value
-        return body
+    def _body(self, request: ChatRequest, without: Collection[str]) -> dict[str, Any]:
+        said = conversation(request, tools="tools" not in without, schema="response_format" not in without)
+        temperature = self._temperature if request.temperature is None else request.temperature
+        max_tokens = self._max_tokens if request.max_tokens is None else request.max_tokens
+        schema = {"name": "answer", "schema": request.answer_schema, "strict": True}
+        optional = {
+            "stream_options": {"include_usage": True},
+            "temperature": temperature,
+            "max_completion_tokens" if "max_tokens" in without else "max_tokens": max_tokens,
+            "tools": [{"type": "function", "function": msgspec.to_builtins(tool)} for tool in request.tools] or None,
+            "response_format": {"type": "json_schema", "json_schema": schema} if request.answer_schema else None,
+        }
+        sent = {name: value for name, value in optional.items() if value is not None and name not in without}
+        model = request.model or self._model
+        return {"model": model, "messages": [_as_sent(each) for each in said], "stream": True} | sent
+
+    def _error(self, refusal: Refusal, request: ChatRequest) -> EngineError:
+        if refusal.status != 404:
+            return self._upstream.error(refusal)
+        asked = request.model or self.model
+        hint = f"is there a model {asked!r}, and does the address end in /v1?"
+        error = self._upstream.error(refusal, hint=hint)
+        if asked == self.model:
+            return error
+        return EngineFailed("llm", error.message, hint=hint)  # the server itself is well
 
 
-class _Reader:
+class _Events(ServerSentEvents):
+    """Bytes -> the data of events; an unfinished last one is dropped."""
+
+    def __call__(self, data: bytes | None) -> Iterator[str]:
+        return (event.data for event in self.feed(data or b""))
+
+
+class _Reader(Reading):
     """The data of events -> deltas."""
 
-    def __init__(self) -> None:
-        self.begun = False
-        """Whether there was any sign of an answer."""
-        self._thoughts = Thoughts()
+    def __init__(self, upstream: Upstream, *, awaits_usage: bool) -> None:
+        """awaits_usage: whether the server was asked for it; it then follows the last word."""
+        super().__init__(upstream)
+        self._awaits_usage = awaits_usage
 
     def read(self, data: str) -> Iterator[Delta]:
-        """The deltas of one event; the last one of an answer has `finish`. Raises EngineFailed."""
+        """The deltas of one event. Raises EngineFailed."""
         if data.strip() == DONE:
-            yield Delta(self._thoughts.flush(), finish="stop")
+            self.finish, self.over = self.finish or "stop", True
             return
         try:
             chunk = msgspec.json.decode(data, type=_Chunk)
         except msgspec.MsgspecError as error:
-            raise EngineFailed("llm", f"the server sent what is no chat completion: {error}") from error
-        if chunk.error is not None:
-            words, _ = error_words(msgspec.json.encode({"error": chunk.error}))
-            raise EngineFailed("llm", f"the server broke off: {words or 'an error without a message'}")
+            raise self.garbled(error) from error
+        if chunk.error is not None or chunk.object == "error":
+            raise self.broken(error_words(data.encode())[0])
         for choice in chunk.choices or []:
-            piece = choice.delta or _Piece()
-            text = self._thoughts.feed(piece.content or "")
-            if choice.finish_reason:
-                text += self._thoughts.flush()
-            if text or choice.finish_reason or piece.content or piece.reasoning_content or piece.reasoning:
-                self.begun = True
-                yield Delta(text, finish=choice.finish_reason or None)
+            yield from self._piece(choice.delta or _Piece())
+            self.finish = str(choice.finish_reason or "") or self.finish
+        if isinstance(chunk.usage, dict):
+            self.usage = usage(chunk.usage.get("prompt_tokens"), chunk.usage.get("completion_tokens"))
+        self.over = self.finish is not None and (bool(chunk.usage) or not self._awaits_usage)
+
+    def _piece(self, piece: _Piece) -> Iterator[Delta]:
+        for call in piece.tool_calls or []:
+            function = call.function or _Function()
+            self.calls.add(index=call.index, id=call.id, name=function.name, arguments=function.arguments)
+        content = _words(piece.content)
+        text = self.text(content)
+        if text or content or piece.reasoning_content or piece.reasoning or piece.tool_calls:
+            self.begun = True
+            yield Delta(text)
+
+
+def _words(content: object) -> str:
+    """The text of *content*, which some servers send in typed parts."""
+    if isinstance(content, list):
+        return "".join(_words(part.get("text")) for part in content if isinstance(part, dict))
+    return content if isinstance(content, str) else ""
+
+
+def _as_sent(said: Message) -> dict[str, Any]:
+    sent: dict[str, Any] = {"role": said.role, "content": said.content}
+    if said.calls:
+        sent["content"] = said.content or None
+        sent["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in said.calls
+        ]
+    if said.role == "tool":
+        sent["tool_call_id"] = said.call_id
+    return sent
 
 
 def _ids(body: bytes) -> list[str]:
@@ -167,10 +243,3 @@ def _ids(body: bytes) -> list[str]:
         return [model.id for model in msgspec.json.decode(body, type=_Models).data]
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return []
-
-
-def _hint(refusal: Refusal, model: str) -> str:
-    """What to do about a refusal."""
-    if refusal.status == 404:
-        return f"is there a model {model!r}, and does the address end in /v1?"
-    return ""
