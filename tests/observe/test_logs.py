@@ -72,6 +72,7 @@ def one_turn(log: Log, *, log_latency: bool = True) -> None:
     observe(events.LLMToken(text="", done=True, turn_id=1), 3.7)
     answer = "It is ten to nine, good morning to you, my friend."
     observe(events.ReplyText(turn_id=1, text=answer, tokens=11, seconds=1.21), 3.7)
+    observe(events.ReplyText(turn_id=1, text=answer, tokens=11, seconds=1.21, prompt_tokens=90, answer_tokens=12), 3.7)
     observe(events.Phrase(seq=1, text=answer, turn_id=1), 3.7)
     observe(events.PhraseSpoken(turn_id=1, seq=1, audio_s=1.234, busy_s=0.0021), 3.8)
     observe(events.Interrupted(reason="user_speech", heard_text="It is ten", turn_id=1), 4.0)
@@ -95,6 +96,7 @@ def test_a_turn_can_be_followed_by_its_tags(tmp_path: Path) -> None:
         f"[INFO] [LLM-TOKEN] chunk 5 → <17 chars> (0.4s) session={SID}",
         f"[INFO] [LLM-TOKEN] chunk 10 → <38 chars> (0.9s) session={SID}",
         f"[INFO] [LLM-FINAL] session={SID}, tokens=11, time=1.2s, response=<50 chars>",
+        f"[INFO] [LLM-FINAL] session={SID}, tokens=11, time=1.2s, response=<50 chars>, usage=90+12",
         f"[INFO] [TTS-QUEUE] Added response: <50 chars> session={SID}",
         f"[INFO] [TTS] session={SID}, turn=1, phrase=1, audio=1.23s, time=0.002s",
         f"[INFO] [INTERRUPT] session={SID}, turn=1, reason=user_speech, heard=<9 chars>",

@@ -302,7 +302,8 @@ class SessionLog:
             )  # fmt: skip
 
     def _reply_text(self, event: events.ReplyText, _at_s: float) -> None:
-        text, counts = "session={session}, tokens={tokens}, time={seconds}s, response={text}", {}
+        text = "session={session}, tokens={tokens}, time={seconds}s, response={text}"
+        counts: dict[str, Any] = {}
         if event.prompt_tokens is not None:
             text += ", usage={prompt_tokens}+{answer_tokens}"
             counts = {"prompt_tokens": event.prompt_tokens, "answer_tokens": event.answer_tokens}

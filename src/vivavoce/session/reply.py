@@ -233,8 +233,8 @@ class Reply:
                 tokens=self._tokens,
                 seconds=seconds,
                 span_s=self._last_token_at - self._first_token_at,
-                prompt_tokens=self._usage and self._usage.prompt_tokens,
-                answer_tokens=self._usage and self._usage.answer_tokens,
+                prompt_tokens=None if self._usage is None else self._usage.prompt_tokens,
+                answer_tokens=None if self._usage is None else self._usage.answer_tokens,
             )
         )
         self._slots.put_nowait(None)
