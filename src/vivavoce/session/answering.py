@@ -44,6 +44,7 @@ from vivavoce.session.timers import SessionTimers
 from vivavoce.session.voice_out import PcmOut, WavOut
 from vivavoce.settings import Settings
 from vivavoce.text.phrases import PhraseBuffer
+from vivavoce.tools.loop import ToolLimits
 
 log = logging.getLogger(__name__)
 
@@ -129,6 +130,7 @@ class Answering:
         self._floor = floor
         self._clock = clock
         self._running: dict[int, _Running] = {}
+        self._closed = False
         self._telling: set[_Running] = set()  # turns that are over, whose agent is told of the interruption
 
     def __bool__(self) -> bool:
@@ -141,6 +143,7 @@ class Answering:
 
     def close(self) -> None:
         """The session is over: nobody is told any more. The answers were cut before."""
+        self._closed = True
         for running in self._telling:
             running.cancel()
 
@@ -291,7 +294,7 @@ class Answering:
         floor, agent, number = self._floor, running.agent, running.reply.number
         own = () if heard is None else (Message(role="user", content=heard),)
         request = ChatRequest(
-            messages=(*floor.conversation.messages, *own),
+            messages=(*floor.conversation.messages, *own, *running.steps),
             host=ReplyHost(running.reply, floor.timers),
             instructions=floor.options.instructions,
             language=floor.options.language,
@@ -312,12 +315,26 @@ class Answering:
             emit=emit,
             remember=remember,
             when_certain=running.reply.when_confirmed,
+            tools=tool_limits(floor.settings),
+            take_over=partial(self._take_over, running, heard),
         )
+
+    async def _take_over(
+        self, running: _Running, heard: str | None, agent: Agent, limits: ToolLimits
+    ) -> AsyncGenerator[Delta, None]:
+        """A tool has handed the session over: *agent* answers what is left of this turn, in its own voice."""
+        self._floor.view.hand_off(agent)
+        running.agent, running.reply.speaker = agent, self._speaker()
+        await self._floor.ready(agent)
+        asked = msgspec.structs.replace(self._asked(running, heard), tools=limits)
+        async with aclosing(agent.opening(asked) if agent.opens else agent.respond(asked)) as deltas:
+            async for delta in deltas:
+                yield delta
 
     async def _interrupted(self, running: _Running) -> None:
         """Tell the agent that it was cut off, once the turn is closed: the next one does not wait for it."""
         agent, cut = running.agent, running.cut
-        if cut is None or cut.reason not in BY_THE_USER or not agent.hooks("on_interrupted"):
+        if cut is None or cut.reason not in BY_THE_USER or self._closed or not agent.hooks("on_interrupted"):
             return
         self._telling.add(running)
         try:
@@ -381,6 +398,18 @@ def _uncancel() -> None:
     task = asyncio.current_task()
     if task is not None:
         task.uncancel()
+
+
+def tool_limits(settings: Settings) -> ToolLimits:
+    """The limits of a turn's tools, from the settings."""
+    tools = settings.tools
+    return ToolLimits(
+        steps=tools.steps,
+        calls=tools.calls,
+        timeout_s=tools.timeout_s,
+        filler_s=tools.filler_ms / 1000,
+        filler=tools.filler,
+    )
 
 
 def reply_limits(settings: Settings) -> ReplyLimits:
