@@ -80,7 +80,13 @@ def test_the_voice_says_other_words_than_are_shown_and_remembered() -> None:
             client.session.follow(Agent(before_speech=spell))
             client.session.type("hi")
             await client.wait("metrics")
-            assert "".join(m["text"] for m in client.of("llm_token")).split() == "Learn SQL first. Then rest.".split()
+            assert "".join(m["text"] for m in client.of("llm_token")).split() == [
+                "Learn",
+                "SQL",
+                "first.",
+                "Then",
+                "rest.",
+            ]
             assert "SQL" in client.of("phrase")[0]["text"]
             assert client.session.conversation.messages[-1].content == "Learn SQL first. Then rest."
         assert " ".join(" ".join(voice.spoken).split()) == "Learn sequel first. Then rest."

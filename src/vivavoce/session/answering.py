@@ -276,13 +276,13 @@ class Answering:
 
     async def _deltas(self, running: _Running) -> AsyncGenerator[Delta, None]:
         """The agent's answer to *running*, or its opening."""
-        agent, heard = running.agent, running.user
+        agent, heard, options = running.agent, running.user, self._floor.options
         try:
             await self._floor.ready(agent)
             if heard is not None and agent.hooks("on_user_turn"):
                 await running.reply.gate.confirmed.wait()
                 heard = await agent.on_user_turn(self._floor.view, heard) or heard
-            asked = self._asked(running, heard)
+            asked = self._asked(running, heard, options)  # those it began with, though its hook hands over
             stream = agent.opening(asked) if heard is None else agent.respond(asked)
             async with aclosing(stream) as deltas:
                 async for delta in deltas:
@@ -290,14 +290,14 @@ class Answering:
         except NoReply:
             yield Delta(finish="stop")
 
-    def _asked(self, running: _Running, heard: str | None) -> Asked:
+    def _asked(self, running: _Running, heard: str | None, options: Options) -> Asked:
         floor, agent, number = self._floor, running.agent, running.reply.number
         own = () if heard is None else (Message(role="user", content=heard),)
         request = ChatRequest(
             messages=(*floor.conversation.messages, *own, *running.steps),
             host=ReplyHost(running.reply, floor.timers),
-            instructions=floor.options.instructions,
-            language=floor.options.language,
+            instructions=options.instructions,
+            language=options.language,
             temperature=agent.temperature,
             max_tokens=agent.max_tokens,
             model=agent.model if isinstance(agent.model, str) else None,
