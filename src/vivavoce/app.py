@@ -28,10 +28,10 @@ from vivavoce.server.auth import Gate
 from vivavoce.server.errors import handlers
 from vivavoce.server.state import ServerState
 from vivavoce.settings import Settings, load_from_environment
-from vivavoce.transports import voice_ws
+from vivavoce.transports import chat_ws, voice_ws
 
 WEB = Path(str(files("vivavoce") / "web"))
-SOCKETS = ("/ws", "/ws2", "/ws_legacy")
+SOCKETS = ("/ws", "/ws2", "/ws_legacy", "/ws/chat/stream")
 
 
 class PageFiles(StaticFiles):
@@ -56,6 +56,7 @@ def routes() -> list[BaseRoute]:
         WebSocketRoute("/ws", voice_ws.voice),
         WebSocketRoute("/ws2", voice_ws.voice),
         WebSocketRoute("/ws_legacy", voice_ws.legacy),
+        WebSocketRoute("/ws/chat/stream", chat_ws.chat),
         *status.routes(),
         *conversations.routes(),
         *openapi.routes(),

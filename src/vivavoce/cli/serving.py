@@ -20,7 +20,7 @@ import uvicorn
 from vivavoce.app import create_app
 from vivavoce.cli import Failed
 from vivavoce.server.deadline import with_deadline
-from vivavoce.server.sockets import SocketProtocol
+from vivavoce.server.sockets import HEAD_BYTES, SocketProtocol
 from vivavoce.server.state import ServerState
 from vivavoce.settings import Settings
 
@@ -29,7 +29,6 @@ log = logging.getLogger("vivavoce.serve")
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 FORCED_S = 2.0
 """What the engines may still take to close when a second signal says now."""
-MAX_HEAD_BYTES = 16 * 1024
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -67,7 +66,7 @@ def configuration(settings: Settings) -> uvicorn.Config:
         ws_ping_timeout=server.ping_timeout_s,
         ws_max_size=server.max_message_bytes,
         ws_per_message_deflate=False,
-        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+        h11_max_incomplete_event_size=HEAD_BYTES,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=5,  # after the drain, which has its own limit
         lifespan="on",

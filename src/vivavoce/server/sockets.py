@@ -3,12 +3,18 @@
 `SocketProtocol` goes where uvicorn takes `ws=`. uvicorn closes a transport gracefully, which waits until the peer has
 read all that was written: for ever, where it reads nothing. And it hands the application every message that had come
 before the connection was lost, which only keeps alive a session that nobody is in.
+
+And a request's line may be longer here than libraries expect: `/ws/chat/stream` has the user's words in it.
 """
 
 from __future__ import annotations
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets import http11
 
+HEAD_BYTES = 128 * 1024
+"""All of a request's head: 8192 characters, each percent-encoded as up to 12 bytes, and its headers."""
+http11.MAX_LINE_LENGTH = HEAD_BYTES
 LINGER_S = 2.0
 """How long a peer may take to read the last words, and to answer a close."""
 

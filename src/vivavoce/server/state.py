@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from vivavoce.agent import Agent
 from vivavoce.engines.registry import InstalledEngines
+from vivavoce.errors import ClientError
 from vivavoce.events import Event, Info
 from vivavoce.memory.base import ConversationStore, purge_daily
 from vivavoce.observe.stall import LoopMonitor
@@ -54,6 +55,12 @@ class ServerState:
     def observers(self, session_id: str) -> list[Callable[[Event, float], None]]:
         """Fresh observers for one session."""
         return [make(session_id) for make in self._observers]
+
+    def agent_for(self, flow: str | None) -> Agent:
+        """Who answers a session that names *flow*. Raises ClientError NOT_FOUND where there is no such flow."""
+        if flow is None:
+            return self.agent
+        raise ClientError("NOT_FOUND", f"there is no flow {flow!r}")
 
     async def start(self) -> None:
         """Open the store; engines load beside the server, which answers `/ready` meanwhile."""
