@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from vivavoce.errors import SettingsError
-from vivavoce.settings import OPTIONS, Loaded, Profile, Settings, load, schema
+from vivavoce.settings import OPTIONS, Loaded, ModelOptions, Profile, Settings, load, schema, secrets
 
 ROOT = Path(__file__).parents[1]
 
@@ -29,6 +29,10 @@ def loaded(
 def value(settings: Settings, path: str) -> Any:
     section, name = path.split(".")
     return getattr(getattr(settings, section), name)
+
+
+def path_of(variable: str) -> str:
+    return next(path for path, option in OPTIONS.items() if variable in option.names)
 
 
 def problems(*args: Any, **kwargs: Any) -> list[str]:
@@ -102,6 +106,17 @@ def test_every_default_is_allowed() -> None:
         ("LLM_BASE_URL", "http://127.0.0.1:8080/v1", "llm.base_url", "http://127.0.0.1:8080/v1"),
         ("LLM_API_KEY", "x", "llm.api_key", "x"),
         ("LLM_MODEL", "phi", "llm.model", "phi"),
+        ("LLM_HEADERS", "OpenAI-Project=p1, X-Route = a=b", "llm.headers", {"OpenAI-Project": "p1", "X-Route": "a=b"}),
+        ("LLM_HEADERS", '{"Accept-Language": "en, fr"}', "llm.headers", {"Accept-Language": "en, fr"}),
+        (
+            "LLM_ROUTES",
+            "command=qwen3:1.7b,long=openai:big",
+            "llm.routes",
+            {"command": "qwen3:1.7b", "long": "openai:big"},
+        ),
+        ("LLM_MODELS", '{"big": {"max_tokens": 900}}', "llm.models", {"big": ModelOptions(max_tokens=900)}),
+        ("VIVAVOCE_OLLAMA__KEEP_ALIVE", "1h", "ollama.keep_alive", 3600),
+        ("VIVAVOCE_OLLAMA__KEEP_ALIVE", "-1", "ollama.keep_alive", -1),
         ("STREAMING_ENABLED", "false", "streaming.enabled", False),
         ("STREAMING_OLLAMA_URL", "http://127.0.0.1:2", "streaming.ollama_url", "http://127.0.0.1:2"),
         ("STREAMING_MODEL", "m", "streaming.model", "m"),
@@ -223,6 +238,13 @@ def test_the_lean_service_knows_its_own_names_and_port() -> None:
         ("LLM_PROVIDER", "opanai", "one of"),
         ("LLM_BASE_URL", "localhost:11434", "http"),
         ("LOG_FORMAT", "xml", "console, json"),
+        ("LLM_ROUTES", "command", "command=NAME"),
+        ("LLM_ROUTES", "=x", "command=NAME"),
+        ("LLM_ROUTES", "short=a,short=b", "command=NAME"),
+        ("LLM_ROUTES", "story=a", "Invalid enum value 'story'"),
+        ("LLM_MODELS", '{"big": {"temprature": 1}}', "unknown field `temprature`"),
+        ("LLM_MODELS", '{"big": {"temperature": 3}}', "$[...].temperature"),
+        ("LLM_MODELS", '{"big"', "in a variable: JSON"),
         ("STREAM_MODEL_WHISPER", "large", "did you mean large-v3"),
         ("STREAM_MODEL_WHISPER", "small-int4", "tiny, base, small"),
         ("VIVAVOCE_ALLOWED_ORIGINS", "example.org", "https://example.org"),
@@ -235,7 +257,7 @@ def test_what_cannot_be_used_is_refused_in_one_line(name: str, text: str, says: 
     [line] = problems({name: text})
     assert line.startswith(name)
     assert says in line
-    assert text in line
+    assert text in line or OPTIONS[path_of(name)].kind == "mapping"
     assert "\n" not in line
 
 
@@ -295,16 +317,59 @@ def test_an_unknown_variable_warns_with_the_nearest_name() -> None:
 def test_no_secret_is_ever_shown() -> None:
     names = {path: option.names[-1] for path, option in OPTIONS.items() if option.secret}
     assert set(names) == {
-        "server.api_key", "llm.api_key", "openai.api_key", "livekit.api_key", "livekit.api_secret",
+        "server.api_key", "llm.api_key", "llm.headers", "openai.api_key", "livekit.api_key", "livekit.api_secret",
     }  # fmt: skip
-    result = loaded(dict.fromkeys(names.values(), "hunter2"))
+    texts = {name: "X-Key=hunter2" if path == "llm.headers" else "hunter2" for path, name in names.items()}
+    result = loaded(texts)
     assert "hunter2" not in repr(result) + str(result.settings)
     assert "api_key=set" in repr(result.settings.server)
     assert "api_key=unset" in repr(Settings().server)
+    assert secrets(result.settings) == ["hunter2"] * len(names)
     for path, name in names.items():
-        assert OPTIONS[path].format("hunter2") == "set"
+        assert OPTIONS[path].format(value(result.settings, path)) == "set"
+        assert OPTIONS[path].shown(value(result.settings, path)) == "set"
         [line] = problems({name: "hunter2 with blanks"})
         assert "hunter2" not in line
+
+
+def test_secrets_within_a_mapping_are_secrets_too() -> None:
+    option = OPTIONS["llm.models"]
+    models = '{"big": {"api_key": "hunter2", "headers": {"X-Key": "hunter3"}, "max_tokens": 9}}'
+    settings = loaded({"LLM_MODELS": models}).settings
+    assert settings.llm.models["big"].api_key == "hunter2"
+    assert secrets(settings) == ["hunter2", "hunter3"]
+    plain = {"big": {"max_tokens": 9, "api_key": "set", "headers": "set"}}
+    assert option.shown(settings.llm.models) == plain
+    assert json.loads(option.format(settings.llm.models)) == plain
+    [line] = problems({"LLM_MODELS": models.replace("9", "true")})
+    for shown in (repr(settings), option.format(settings.llm.models), line):
+        assert "hunter" not in shown
+
+
+@pytest.mark.parametrize(
+    "mapping", [{}, {"short": "a"}, {"short": "a:b", "long": "c=d"}, {"command": "a,b"}, {"long": "{"}]
+)
+def test_a_mapping_is_written_as_it_is_read(mapping: dict[str, str]) -> None:
+    option = OPTIONS["llm.routes"]
+    text = option.format(mapping)
+    assert option.parse(text) == mapping if text else not mapping
+
+
+def test_a_mapping_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text(
+        "llm:\n  headers: {OpenAI-Organization: org-1}\n  routes: {long: openai:big}\n"
+        "  models:\n    qwen3:1.7b: {temperature: 0, instructions: Be brief.}\n"
+    )
+    llm = loaded(file=file).settings.llm
+    assert llm.headers == {"OpenAI-Organization": "org-1"}
+    assert llm.routes == {"long": "openai:big"}
+    assert llm.models == {"qwen3:1.7b": ModelOptions(temperature=0.0, instructions="Be brief.")}
+    file.write_text("llm: {headers: {X-Number: 5}, routes: [a], models: {m: 3}}\n")
+    lines = problems(file=file)
+    assert [line.partition(" ")[0] for line in lines] == ["llm.headers", "llm.routes", "llm.models"]
+    file.write_text('llm: {headers: {"X-A": "a\\r\\nX-B: b"}}\n')
+    assert len(problems(file=file)) == 1
 
 
 def test_yaml_takes_every_key_of_the_streaming_section(tmp_path: Path) -> None:

@@ -17,13 +17,14 @@ from typing import Any, Literal, TypeVar
 import msgspec
 from msgspec import inspect
 
-Kind = Literal["bool", "int", "float", "str", "list", "choice"]
+Kind = Literal["bool", "int", "float", "str", "list", "mapping", "choice"]
 KINDS: dict[type[inspect.Type], Kind] = {
     inspect.BoolType: "bool",
     inspect.IntType: "int",
     inspect.FloatType: "float",
     inspect.StrType: "str",
     inspect.VarTupleType: "list",
+    inspect.DictType: "mapping",
     inspect.LiteralType: "choice",
 }
 UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -40,7 +41,7 @@ def opt(about: str, *names: str, ge: float | None = None, le: float | None = Non
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A group of options, or of sections. Its repr shows no secret."""
+    """A group of options, or of sections. Its repr shows no secret. One may also be the value of a mapping."""
 
     def __repr__(self) -> str:
         hidden = _secrets(type(self))
@@ -49,6 +50,21 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             for name, value in msgspec.structs.asdict(self).items()
         )
         return f"{type(self).__name__}({', '.join(shown)})"
+
+    def secrets(self) -> Iterator[str]:
+        """The secrets among its own values."""
+        for name in _secrets(type(self)):
+            value = getattr(self, name)
+            yield from value.values() if isinstance(value, dict) else [value] if value else []
+
+    def written(self) -> dict[str, Any]:
+        """What differs from its defaults, as in a file; secrets as `set`."""
+        default, hidden = type(self)(), _secrets(type(self))
+        return {
+            name: "set" if name in hidden else value
+            for name, value in msgspec.structs.asdict(self).items()
+            if value != getattr(default, name)
+        }
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -95,6 +111,8 @@ class Option(msgspec.Struct, frozen=True):
                 return "one of " + ", ".join(self.choices)
             case "list":
                 return "a list, separated by commas"
+            case "mapping":
+                return "a mapping, as `name=value, other=value` or as JSON"
             case "str":
                 return "text"
         what = "a duration such as 2s or 500ms" if self.unit else "a whole number" if self.kind == "int" else "a number"
@@ -123,6 +141,8 @@ class Option(msgspec.Struct, frozen=True):
                 return text.lower() in TRUE
             case "list":
                 return tuple(part.strip() for part in text.split(",") if part.strip())
+            case "mapping":
+                return _pairs(text)
             case "int" | "float":
                 number = self._in_unit(text)
                 if self.kind == "float":
@@ -139,6 +159,21 @@ class Option(msgspec.Struct, frozen=True):
             return round(float(found[1]) * UNITS_S.get(found[2], math.nan) / UNITS_S[self.unit], 9)
         return float(text)
 
+    def secrets(self, value: Any) -> Iterator[str]:
+        """The secrets in *value*, of which some may be set for the members of a mapping."""
+        if self.secret:
+            yield from value.values() if isinstance(value, dict) else [value] if value else []
+        elif isinstance(value, dict):
+            for member in value.values():
+                if isinstance(member, Section):
+                    yield from member.secrets()
+
+    def shown(self, value: Any) -> Any:
+        """*value* for programs; secrets as `set` or `unset`."""
+        if self.secret:
+            return self.format(value)
+        return _plain(value) if isinstance(value, dict) else value
+
     def format(self, value: Any) -> str:
         """*value* as it would be written in a file; secrets as `set` or `unset`."""
         if self.secret:
@@ -150,9 +185,36 @@ class Option(msgspec.Struct, frozen=True):
                 return str(value).lower()
             case tuple():
                 return ",".join(value)
+            case dict():
+                return _written(value)
             case int() | float():
                 return f"{value:.12g}{self.unit}"
         return str(value)
+
+
+def _pairs(text: str) -> object:
+    """`name=value, other=value`, or a JSON object. Raises ValueError."""
+    if text.startswith("{"):
+        return msgspec.json.decode(text)
+    pairs: dict[str, str] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        name, given, value = part.partition("=")
+        if not given or not name.strip() or name.strip() in pairs:
+            raise ValueError(part)
+        pairs[name.strip()] = value.strip()
+    return pairs
+
+
+def _plain(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value.written() if isinstance(value, Section) else value for name, value in mapping.items()}
+
+
+def _written(mapping: Mapping[str, Any]) -> str:
+    """A mapping as `_pairs` reads it."""
+    plain = _plain(mapping)
+    if all(isinstance(value, str) and value == value.strip() and "," not in value for value in plain.values()):
+        return ", ".join(f"{name}={value}" for name, value in plain.items())
+    return msgspec.json.encode(plain).decode()
 
 
 def options(tree: type[msgspec.Struct], prefix: str) -> dict[str, Option]:
@@ -190,7 +252,7 @@ def _option(section: str, field: msgspec.structs.FieldInfo, prefix: str) -> Opti
         section=section,
         name=field.name,
         type=field.type,
-        default=field.default,
+        default=field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory(),
         kind=KINDS[type(leaf)],
         names=(f"{prefix}_{section}__{field.name}".upper(), *about.get("names", ())),
         help=about.get("description", ""),
@@ -306,8 +368,12 @@ def resolve(
         if given is not None:
             try:
                 value = option.parse(given)
-            except (ValueError, TypeError):
-                shown = "(a secret)" if option.secret else repr(given)
+            except (ValueError, TypeError) as error:
+                shown = repr(given)
+                if option.kind == "mapping":  # it may hold secrets; where it is wrong says more
+                    shown = f"({error})" if isinstance(error, msgspec.ValidationError) else "what it holds"
+                if option.secret:
+                    shown = "(a secret)"
                 problems.append(f"{origin}: {shown} cannot be used; it must be {option.allowed}")
         yield option, value, origin
 

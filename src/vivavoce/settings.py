@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, field
 
 from vivavoce import layered
 from vivavoce.errors import SettingsError
@@ -34,6 +34,15 @@ Rate = Annotated[int, Meta(ge=1, le=1_000_000)]
 Device = Annotated[str, Meta(pattern=r"^(auto|cpu|cuda(:\d+)?)$", extra={"allowed": "auto, cpu, cuda or cuda:N"})]
 Language = Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}([_-][A-Za-z0-9]+)*$", extra={"allowed": "as en or en_US"})]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]+$", extra={"allowed": "an engine's name"})]
+Headers = Annotated[
+    dict[
+        Annotated[str, Meta(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")],
+        Annotated[str, Meta(pattern=r"^[!-~]([ -~]*[!-~])?$")],
+    ],
+    Meta(extra={"secret": True, "allowed": "HTTP headers, as `Name=value, Other=value` or as JSON"}),
+]
+"""Values may be secrets. (HTTP's own rules: RFC 9110, 5.1 and 5.5, without bytes beyond ASCII.)"""
+Model = Annotated[str, Meta(pattern=r"^\S+$", extra={"allowed": "a model's name"})]
 
 FlowId = Annotated[
     str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", extra={"allowed": "1 to 64 of A-Z a-z 0-9 . _ -"})
@@ -158,6 +167,17 @@ class Asr(Section, frozen=True):
     ] = 80
 
 
+class ModelOptions(Section, frozen=True):
+    """What one language model is asked with; what is unset is as for all."""
+
+    temperature: Annotated[Annotated[float, Meta(ge=0, le=2)] | None, opt("Its temperature")] = None
+    max_tokens: Annotated[Annotated[int, Meta(ge=1, le=1_000_000)] | None, opt("Tokens in an answer")] = None
+    instructions: Annotated[str, opt("What this model is told besides")] = ""
+    base_url: Annotated[URL | None, opt("The server that has it, where that is another one")] = None
+    api_key: Annotated[Key | None, opt("That server's key")] = None
+    headers: Annotated[Headers, opt("Headers for that server")] = field(default_factory=dict)
+
+
 class Llm(Section, frozen=True):
     provider: Annotated[
         Literal["auto", "openai", "ollama", "offline"], opt("Language model; auto: the first there is", "LLM_PROVIDER")
@@ -165,6 +185,24 @@ class Llm(Section, frozen=True):
     base_url: Annotated[URL | None, opt("Any OpenAI-compatible server", "LLM_BASE_URL")] = None
     api_key: Annotated[Key | None, opt("Its key", "LLM_API_KEY")] = None
     model: Annotated[str | None, opt("Its model", "LLM_MODEL")] = None
+    headers: Annotated[Headers, opt("Further headers for the language model's server", "LLM_HEADERS")] = field(
+        default_factory=dict
+    )
+    routes: Annotated[
+        dict[Literal["command", "short", "long"], Model],
+        opt("Models for kinds of requests; a model of another provider as provider:model", "LLM_ROUTES"),
+        Meta(extra={"allowed": "models for any of command, short and long, as `command=NAME, long=openai:NAME`"}),
+    ] = field(default_factory=dict)
+    models: Annotated[
+        dict[Model, ModelOptions],
+        opt("Options of single models, by their names", "LLM_MODELS"),
+        Meta(
+            extra={
+                "allowed": "a mapping (in a variable: JSON) of names to any of temperature, max_tokens, instructions, "
+                "base_url, api_key, headers"
+            }
+        ),
+    ] = field(default_factory=dict)
     instructions: Annotated[str, opt("What the model is told first")] = (
         "You are a friendly voice assistant. Your words are spoken aloud: "
         "answer in short, plain sentences, without lists or markup."
@@ -188,6 +226,21 @@ class Openai(Section, frozen=True):
 class Ollama(Section, frozen=True):
     base_url: Annotated[URL, opt("Where Ollama answers", "OLLAMA_BASE_URL")] = "http://localhost:11434"
     model: Annotated[str, opt("Its model", "OLLAMA_MODEL")] = "llama3.2:3b"
+    keep_alive: Annotated[
+        int, opt("How long it keeps an unused model in memory; -1: for ever", ge=-1, le=31_536_000, unit="s")
+    ] = 1800
+
+
+class Tools(Section, frozen=True):
+    steps: Annotated[int, opt("How often the model may have tools run before it must answer", ge=0, le=100)] = 5
+    calls: Annotated[int, opt("Calls of tools in a turn", ge=1, le=1000)] = 16
+    timeout_s: Annotated[float, opt("A tool must be done", ge=0.01, le=3600)] = 10.0
+    filler_ms: Annotated[int, opt("Something is said when a tool takes longer; 0: never", ge=0, le=60_000)] = 700
+    filler: Annotated[str | None, opt('What is said then; unset: "One moment." by language')] = None
+    mcp: Annotated[
+        tuple[str, ...],
+        opt("MCP servers whose tools the default agent may use: commands, or http(s) addresses"),
+    ] = ()
 
 
 class Tts(Section, frozen=True):
@@ -264,6 +317,10 @@ class Memory(Section, frozen=True):
     persist: Annotated[bool, opt("Keep conversations on disk")] = True
     retention_days: Annotated[int, opt("How long", ge=1, le=36_500)] = 30
     data_dir: Annotated[str | None, opt("Where; unset: the user's data folder", "VIVAVOCE_DATA_DIR")] = None
+    max_tokens: Annotated[
+        int, opt("Tokens of a request and its answer; of a longer conversation the newest turns", ge=512, le=10_000_000)
+    ] = 4096
+    summary: Annotated[bool, opt("The model sums up what no longer fits, when nobody speaks")] = False
 
 
 class Models(Section, frozen=True):
@@ -291,6 +348,7 @@ class Settings(Section, frozen=True):
     llm: Llm = Llm()
     openai: Openai = Openai()
     ollama: Ollama = Ollama()
+    tools: Tools = Tools()
     tts: Tts = Tts()
     streaming: Streaming = Streaming()
     memory: Memory = Memory()
@@ -391,8 +449,8 @@ def load_from_environment() -> Settings:
 
 def secrets(settings: Settings) -> list[str]:
     """The values that no log may show."""
-    values = (getattr(getattr(settings, option.section), option.name) for option in OPTIONS.values() if option.secret)
-    return [value for value in values if value]
+    found = (option.secrets(getattr(getattr(settings, option.section), option.name)) for option in OPTIONS.values())
+    return [secret for secrets in found for secret in secrets]
 
 
 def schema() -> dict[str, Any]:

@@ -27,7 +27,7 @@ def show(loaded: Loaded, *, as_json: bool) -> None:
         rows[path] = (value, option.format(value), loaded.origins[path])
     if as_json:
         document = {
-            path: {"value": text if OPTIONS[path].secret else value, "origin": str(origin)}
+            path: {"value": OPTIONS[path].shown(value), "origin": str(origin)}
             for path, (value, text, origin) in rows.items()
         }
         click.echo(json.dumps(document, indent=2))
