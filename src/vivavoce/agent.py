@@ -25,6 +25,9 @@ import msgspec
 
 from vivavoce.engines.base import ChatModel, ChatRequest, Delta, Message, Timers
 from vivavoce.events import ServerMessage
+from vivavoce.tools.base import Successor, given_to_tools
+from vivavoce.tools.loop import ToolLimits, answer_with_tools
+from vivavoce.tools.toolbox import Toolbox, specs
 
 STILL_THERE = "Are you still there?"
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
@@ -34,6 +37,7 @@ class NoReply(Exception):
     """Raised by `on_user_turn`: this turn gets no answer."""
 
 
+@given_to_tools
 class AgentSession(Protocol):
     """What an agent sees of the session it serves: hooks and tools get it."""
 
@@ -95,6 +99,10 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """Has memory keep what was exchanged with tools, between the user's words and the answer's."""
     when_certain: Callable[[Callable[[], None]], None] = _now
     """Calls a function as soon as the turn is certain, never if it is discarded; an answer need not wait for it."""
+    tools: ToolLimits = ToolLimits()
+    """How far a turn may go with tools."""
+    take_over: Callable[[Agent, ToolLimits], AsyncGenerator[Delta, None]] | None = None
+    """Hands the session to an agent, whose answer to this very turn it gives; None where there is no such turn."""
 
     @property
     def text(self) -> str:
@@ -103,7 +111,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         return last.content if last is not None and last.role == "user" else ""
 
 
-class Agent:
+class Agent(Successor):
     """Answers the turns of sessions. One object may serve many sessions: what belongs to one is in `session.userdata`.
 
     A hook is a method to override, or a function given to the constructor; both are called with the same arguments.
@@ -115,6 +123,7 @@ class Agent:
         *,
         name: str = "agent",
         tools: Sequence[Any] = (),
+        filler: str | None = None,
         voice: str | None = None,
         language: str | None = None,
         greeting: str | None = None,
@@ -132,7 +141,8 @@ class Agent:
         on_interrupted: Callable[[AgentSession, str], Awaitable[None]] | None = None,
     ) -> None:
         """
-        instructions: None for the configured ones. tools: functions, `Tool`s, MCP servers. model: another chat model,
+        instructions: None for the configured ones. tools: functions, `Tool`s, MCP servers. filler: said while a tool
+        takes long; None for the configured words, empty for none. model: another chat model,
         or the name of another model of the configured server. still_there_s: seconds of silence after which the agent
         asks *still_there*, at most *still_there_times* in a row. client_instructions: whether a client's own
         `instructions` replace these.
@@ -146,6 +156,8 @@ class Agent:
         self.instructions = instructions
         self.name = name
         self.tools = tuple(tools)
+        self.toolbox = Toolbox(tools)
+        self.filler = filler
         self.voice = voice
         self.language = language
         self.greeting = greeting
@@ -231,7 +243,10 @@ class Agent:
 
     async def respond(self, asked: Asked) -> AsyncGenerator[Delta, None]:
         """Answer one turn, as a model would: see `ChatModel.stream` for closing and errors."""
-        request = await self.before_llm(asked.session, asked.request) or asked.request
-        async with aclosing(asked.llm.stream(request)) as deltas:
+        tools = await self.toolbox.offered()
+        offered = msgspec.structs.replace(asked.request, tools=specs(tools))
+        request = await self.before_llm(asked.session, offered) or offered
+        asked = msgspec.structs.replace(asked, request=request)
+        async with aclosing(answer_with_tools(asked, tools, filler=self.filler)) as deltas:
             async for delta in deltas:
                 yield delta

@@ -125,7 +125,8 @@ class Reply:
         """Why it failed, if it did."""
         self.moved = asyncio.Event()
         """To be set when `playback` has news: a report, a hold, a resume."""
-        self._speaker = speaker
+        self.speaker = speaker
+        """Who speaks the phrases to come; None: nobody."""
         self._phrases = phrases
         self._limits = limits
         self._emit_now = emit
@@ -281,13 +282,13 @@ class Reply:
 
     def _say(self, text: str, group: asyncio.TaskGroup) -> None:
         """Queue one phrase, and have it synthesized."""
-        if self._speaker is None or not any(map(str.isalnum, text)):
+        if self.speaker is None or not any(map(str.isalnum, text)):
             return  # shown, but there is nothing to say
         self._seq += 1
         slot = _Slot(self._seq, text)
         self.playback.phrase(slot.seq, text)
         self._slots.put_nowait(slot)
-        group.create_task(self._make(slot, self._speaker), name=f"reply {self.number} phrase {slot.seq}")
+        group.create_task(self._make(slot, self.speaker), name=f"reply {self.number} phrase {slot.seq}")
 
     async def _make(self, slot: _Slot, speaker: Speaker) -> None:
         """Synthesize one phrase into its slot. Of a reply that is not confirmed only the first is made."""
