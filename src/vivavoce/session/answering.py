@@ -326,7 +326,7 @@ class Answering:
         self._floor.view.hand_off(agent)
         running.agent, running.reply.speaker = agent, self._speaker()
         await self._floor.ready(agent)
-        asked = msgspec.structs.replace(self._asked(running, heard), tools=limits)
+        asked = msgspec.structs.replace(self._asked(running, heard, self._floor.options), tools=limits)
         async with aclosing(agent.opening(asked) if agent.opens else agent.respond(asked)) as deltas:
             async for delta in deltas:
                 yield delta
