@@ -35,7 +35,7 @@ MAX_MESSAGE = 8192
 """Characters."""
 MAX_NAME = 128
 """Characters of a voice's, a language's or a flow's name."""
-STARTING_S = 10.0
+STARTING_S = 20.0
 """How long a chat waits for engines that are still loading."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
