@@ -20,6 +20,8 @@ AS_SAID = re.compile(
     re.IGNORECASE,
 )
 """The same in the words as they were said or typed: a password has signs that plain words have not."""
+RELEVANT = re.compile(r"\b(?:remember|note|mind|forget|clear|delete|erase)\b", re.IGNORECASE)
+"""Words without any of these change nothing."""
 
 
 def noted(pins: Iterable[str], said: str) -> tuple[str, ...]:
@@ -28,7 +30,7 @@ def noted(pins: Iterable[str], said: str) -> tuple[str, ...]:
     A newer pin takes the place of what it corrects ("my car is on level five"). Each is in the user's own words.
     """
     kept = {slot(pin): pin for pin in pins}
-    for clause in clauses(said):
+    for clause in filter(RELEVANT.search, clauses(said)):
         for way in readings(clean(clause)):
             if forget := recall.forgotten(way):
                 _forget(kept, forget)

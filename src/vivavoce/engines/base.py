@@ -186,6 +186,10 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Oldest first; the last one is the user's turn that is to be answered, or the results of tools it needs."""
     host: Host
     instructions: str = ""
+    pins: tuple[str, ...] = ()
+    """What the user asked to be remembered, in their own words: data, which `text.notes` puts into a system message."""
+    summary: str = ""
+    """What was said before the first of the messages: data too."""
     language: str = "en"
     temperature: float | None = None
     max_tokens: int | None = None

@@ -131,10 +131,9 @@ async def rename(request: Request) -> Response:
 async def delete(request: Request) -> Response:
     """Forget a conversation, on disk too."""
     store, conversation_id, owner = _store(request), _id(request), _owner(request)
-    if not await store.delete(conversation_id, owner):
-        raise _missing(store)
     state: ServerState = request.app.state.server
-    state.conversations.forget(conversation_id, owner)
+    if not await state.conversations.delete(conversation_id, owner):
+        raise _missing(store)
     return Response(status_code=204)
 
 

@@ -36,7 +36,7 @@ from vivavoce.events import (
 )
 from vivavoce.memory.base import Turn
 from vivavoce.session.agent_view import AgentView
-from vivavoce.session.conversation import Conversation
+from vivavoce.session.conversation import Conversation, room_for
 from vivavoce.session.options import Options
 from vivavoce.session.outbox import Outbox
 from vivavoce.session.reply import Reply, ReplyLimits, Speaker, VoiceOut
@@ -292,9 +292,13 @@ class Answering:
 
     def _asked(self, running: _Running, heard: str | None, options: Options) -> Asked:
         floor, agent, number = self._floor, running.agent, running.reply.number
-        own = () if heard is None else (Message(role="user", content=heard),)
+        llm = floor.engines.llm if agent.model is None or isinstance(agent.model, str) else agent.model
+        room = room_for(floor.settings, agent, options.instructions, llm)
+        shown = floor.conversation.context(heard, room, running.steps)
         request = ChatRequest(
-            messages=(*floor.conversation.messages, *own, *running.steps),
+            messages=shown.messages,
+            pins=shown.pins,
+            summary=shown.summary,
             host=ReplyHost(running.reply, floor.timers),
             instructions=options.instructions,
             language=options.language,
@@ -302,7 +306,6 @@ class Answering:
             max_tokens=agent.max_tokens,
             model=agent.model if isinstance(agent.model, str) else None,
         )
-        llm = floor.engines.llm if agent.model is None or isinstance(agent.model, str) else agent.model
 
         def emit(message: ServerMessage) -> None:
             running.reply.emit(msgspec.structs.replace(message, turn_id=number))

@@ -64,8 +64,9 @@ class OfflineChat:
         """The request as the assistant sees it, at this moment."""
         said = [each for each in request.messages if each.role in ("user", "assistant") and each.content]
         asked = said.pop().content if said and said[-1].role == "user" else ""
-        history = tuple(
-            Said("user" if each.role == "user" else "assistant", each.content, each.interrupted) for each in said
+        history = (
+            *(Said("user", f"remember that {pin}") for pin in request.pins),
+            *(Said("user" if each.role == "user" else "assistant", each.content, each.interrupted) for each in said),
         )
         timers = request.host.timers
         running = None if timers is None else tuple(timers.remaining())
