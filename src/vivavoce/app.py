@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -17,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp
+from starlette.types import Receive, Scope, Send
 
 from vivavoce.agent import Agent
 from vivavoce.engines.registry import InstalledEngines
@@ -63,28 +64,70 @@ def routes() -> list[BaseRoute]:
     ]
 
 
-def create_app(settings: Settings | None = None, *, agent: Agent | None = None) -> ASGIApp:
-    """The server as an ASGI application; its engines load when it starts.
+class Application:
+    """The server as an ASGI application: `app.mount("/voice", create_app(agent=agent))`, or an application by itself.
 
-    agent: who answers; without one, the language model with the configured instructions.
+    It starts with the lifespan of whoever serves it. What is mounted is never told of one: there, start it by
+    `FastAPI(lifespan=voice.lifespan)`, or let the first request do it; it then ends with the event loop.
     """
-    settings = settings if settings is not None else load_from_environment()
+
+    def __init__(self, settings: Settings, agent: Agent | None = None) -> None:
+        self._settings = settings
+        self._agent = agent
+        self._app = Starlette(routes=routes(), lifespan=self.lifespan, exception_handlers=handlers())
+        self._gate = Gate(self._app, settings.server, sockets=SOCKETS)
+        self._loop: asyncio.AbstractEventLoop | None = None  # that it is started in
+        self._start: tuple[asyncio.Task[None], asyncio.Future[None]] | None = None  # by itself
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await self._started()
+        await self._gate(scope, receive, send)
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, ServerState]]:
+    async def lifespan(self, app: object = None) -> AsyncIterator[dict[str, ServerState]]:  # noqa: ARG002
+        """Started within the block; what a host application's own lifespan enters."""
+        settings = self._settings
         state = ServerState(
             settings,
             InstalledEngines(settings),
             open_store(settings.memory),
             [partial(SessionLog, settings.log, settings.stream)],
-            agent,
+            self._agent,
         )
-        app.state.server = state
         await state.start()
+        self._app.state.server, self._loop = state, asyncio.get_running_loop()
         try:
             yield {"server": state}
         finally:
+            self._loop = None
             await state.stop()
 
-    app = Starlette(routes=routes(), lifespan=lifespan, exception_handlers=handlers())
-    return Gate(app, settings.server, sockets=SOCKETS)
+    async def _started(self) -> None:
+        """Start, unless that was done. Raises what the start raises; the next request tries again."""
+        loop = asyncio.get_running_loop()
+        if self._loop is loop:
+            return
+        if self._start is None or self._start[0].get_loop() is not loop or self._start[0].done():
+            ready: asyncio.Future[None] = loop.create_future()
+            self._start = loop.create_task(self._run(ready), name="vivavoce"), ready
+        await asyncio.shield(self._start[1])
+
+    async def _run(self, ready: asyncio.Future[None]) -> None:
+        """Started until the event loop ends, which cancels all that still runs."""
+        try:
+            async with self.lifespan():
+                ready.set_result(None)
+                await asyncio.Event().wait()
+        except Exception as error:  # of the start: told to those who wait for it
+            if ready.done():
+                raise
+            ready.set_exception(error)
+
+
+def create_app(settings: Settings | None = None, *, agent: Agent | None = None) -> Application:
+    """The server as an ASGI application; its engines load when it starts.
+
+    agent: who answers; without one, the language model with the configured instructions.
+    """
+    return Application(settings if settings is not None else load_from_environment(), agent)

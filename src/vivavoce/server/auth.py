@@ -25,6 +25,7 @@ from vivavoce.server.body import WholeBody
 from vivavoce.server.errors import problem, retry_after
 from vivavoce.server.hosts import OwnNames
 from vivavoce.server.limits import PerAddress, address_of
+from vivavoce.server.paths import own_path
 from vivavoce.server.tokens import Tokens
 from vivavoce.settings import Server
 
@@ -136,7 +137,7 @@ class Access:
             foreign = origin is None or not self._names.knows_origin(origin, host, server)
         else:
             site = _only(headers, b"sec-fetch-site")
-            foreign = site in ("cross-site", "same-site") and scope["path"] not in _LINKED
+            foreign = site in ("cross-site", "same-site") and own_path(scope) not in _LINKED
         if foreign:
             hint = "If this page may use the server, add its origin to VIVAVOCE_ALLOWED_ORIGINS."
             return Refusal(status=403, code="FORBIDDEN_ORIGIN", message="Pages of other sites may not.", hint=hint)
@@ -186,7 +187,7 @@ class Gate:
         is_socket = scope["type"] == "websocket"
         if refusal is not None:
             log.warning("refused %s from %s: %s", ascii(scope["path"])[:200], address_of(scope), refusal.code)
-        elif not is_socket and scope["path"] in self._sockets:
+        elif not is_socket and own_path(scope) in self._sockets:
             hint = "Connect with a WebSocket client, such as: websocat ws://HOST:PORT/ws"
             refusal = Refusal(status=426, code="UPGRADE_REQUIRED", message="This is a WebSocket.", hint=hint)
         send = _subprotocol_chosen(scope, send) if is_socket else _guarded(scope, send)
@@ -194,7 +195,7 @@ class Gate:
             await self._app(scope, receive, send)
         elif not is_socket:
             await _answer(refusal, scope, receive, send)
-        elif refusal.status == 403 or scope["path"] not in self._sockets:
+        elif refusal.status == 403 or own_path(scope) not in self._sockets:
             await _deny(refusal, scope, receive, send)
         else:
             await _tell_and_close(refusal, scope, receive, send)
@@ -222,7 +223,7 @@ def _only(headers: Headers, name: bytes) -> str | None:
 
 
 def _is_public(scope: Scope) -> bool:
-    path: str = scope["path"]
+    path = own_path(scope)
     return scope["type"] == "http" and (path in _PAGES or path.startswith("/static/"))
 
 
@@ -258,7 +259,7 @@ def _guarded(scope: Scope, send: Send) -> Send:
             headers = MutableHeaders(scope=message)
             for name, value in SECURITY_HEADERS.items():
                 headers.setdefault(name, value)
-            if not scope["path"].startswith("/static/"):
+            if not own_path(scope).startswith("/static/"):
                 headers.setdefault("cache-control", "no-store")
         await send(message)
 
@@ -305,7 +306,7 @@ async def _tell_and_close(refusal: Refusal, scope: Scope, receive: Receive, send
     """Accept, tell, close: a browser's script learns nothing of a handshake that fails."""
     await receive()  # websocket.connect
     await send({"type": "websocket.accept"})
-    await send({"type": "websocket.send", "text": _told(refusal, scope["path"])})
+    await send({"type": "websocket.send", "text": _told(refusal, own_path(scope))})
     await send({"type": "websocket.close", "code": 1008, "reason": refusal.code})
 
 

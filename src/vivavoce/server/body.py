@@ -8,6 +8,7 @@ from collections.abc import Collection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vivavoce.server.errors import problem
+from vivavoce.server.paths import own_path
 
 
 class WholeBody:
@@ -32,7 +33,7 @@ class WholeBody:
         self._unbounded = unbounded
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in self._unbounded or not _has_body(scope):
+        if scope["type"] != "http" or own_path(scope) in self._unbounded or not _has_body(scope):
             await self._app(scope, receive, send)
             return
         try:

@@ -29,12 +29,12 @@ def render(operations: Iterable[Operation]) -> str:
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>vivavoce: what it can be asked</title>
-<link rel="stylesheet" href="/docs/docs.css">
+<link rel="stylesheet" href="docs/docs.css">
 </head>
 <body>
 <main>
 <h1>vivavoce <small>{escape(__version__)}</small></h1>
-<p>For programs: <a href="/openapi.json">openapi.json</a> (OpenAPI 3.1). Where a key is set, send it as
+<p>For programs: <a href="openapi.json">openapi.json</a> (OpenAPI 3.1). Where a key is set, send it as
 <code>Authorization: Bearer KEY</code> with all but what is marked <em>public</em>; a browser's WebSocket takes
 <code>?token=…</code> from <code>POST /api/token</code>, good once. Errors are
 <code>{{"error": "…", "code": "UPPER_SNAKE", "hint": "…"}}</code>.</p>

@@ -26,8 +26,8 @@ _MEANING = {
 }
 
 
-def document(operations: Iterable[Operation]) -> Json:
-    """The OpenAPI 3.1 description of *operations*."""
+def document(operations: Iterable[Operation], mount: str = "") -> Json:
+    """The OpenAPI 3.1 description of *operations*, of a server that answers below the path *mount*."""
     operations = list(operations)
     types = [each for operation in operations for each in (operation.body, operation.answer) if each is not None]
     unique = list({repr(each): each for each in [Problem, *types]}.values())
@@ -44,6 +44,7 @@ def document(operations: Iterable[Operation]) -> Json:
             "description": "A realtime voice-agent server. Speech goes over WebSockets: /docs lists their messages.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
+        "servers": [{"url": mount or "/"}],
         "security": [{"key": []}],
         "paths": paths,
         "components": {
@@ -94,7 +95,7 @@ def _responses(operation: Operation, schema_of: Mapping[str, Json]) -> Json:
 
 async def openapi(request: Request) -> Response:
     """The description, for programs."""
-    return json_answer(document(served(request.app.routes)))
+    return json_answer(document(served(request.app.routes), request.scope.get("root_path", "")))
 
 
 async def docs(request: Request) -> Response:

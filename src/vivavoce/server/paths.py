@@ -1,0 +1,12 @@
+"""Where a request goes, wherever the application is mounted."""
+
+from __future__ import annotations
+
+from starlette.types import Scope
+
+
+def own_path(scope: Scope) -> str:
+    """The request's path within this application: what lies in front of it is its host's."""
+    path: str = scope["path"]
+    mount: str = scope.get("root_path", "").rstrip("/")
+    return path[len(mount) :] if mount and path.startswith(f"{mount}/") else path
