@@ -206,8 +206,8 @@ def test_a_block_outside_of_any_answer_changes_nothing() -> None:
 # --- hand-off -------------------------------------------------------------------------------------------------------
 
 VOICES = tuple(
-    Voice(id=id, language=language, name=id, engine="fake", sample_rate=8000)
-    for id, language in (("one", "en_US"), ("two", "en_US"), ("deux", "fr_FR"))
+    Voice(id=name, language=language, name=name, engine="fake", sample_rate=8000)
+    for name, language in (("one", "en_US"), ("two", "en_US"), ("deux", "fr_FR"))
 )
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from kit import Client, FakeModel, FakeRecognizer, FakeVoice, a_session, run_virtually
 from vivavoce import events
+from vivavoce.agent import Agent, AgentSession, NoReply
 from vivavoce.errors import EngineError, EngineFailed, EngineTimeout, EngineUnavailable
 from vivavoce.memory.volatile import MemoryStore
 
@@ -48,6 +49,44 @@ def engines(draw: random.Random) -> tuple[FakeRecognizer, FakeModel, FakeVoice]:
     if draw.random() < 0.15:
         faults[draw.choice(["a", "ten", "sea", "Once"])] = draw.choice([EngineFailed("tts", "no"), 1000.0])
     return asr, llm, FakeVoice(delay_s=draw.choice([0.0, 0.01, 0.5]), faults=faults)
+
+
+class Restless(Agent):
+    """An agent whose hooks do whatever a hook may do."""
+
+    def __init__(self, draw: random.Random, other: Agent | None = None) -> None:
+        still_there_s = draw.choice([None, 0.3, 2.0])
+        super().__init__(greeting=draw.choice([None, ANSWERS[1]]), still_there_s=still_there_s, still_there_times=2)
+        self.draw = draw
+        self.other = other
+
+    async def on_user_turn(self, session: AgentSession, text: str) -> str | None:
+        return await self.meddle(session)
+
+    async def before_speech(self, session: AgentSession, text: str) -> str | None:
+        return await self.meddle(session) if self.draw.random() < 0.2 else None
+
+    async def on_interrupted(self, session: AgentSession, heard: str) -> None:
+        await self.meddle(session)
+
+    async def meddle(self, session: AgentSession) -> str | None:
+        match self.draw.randrange(10):
+            case 0:
+                raise NoReply
+            case 1:
+                raise LookupError("not there")
+            case 2:
+                await asyncio.sleep(self.draw.choice([0.1, 20.0]))
+            case 3 | 4:
+                session.say("By the way.", interruptible=self.draw.random() < 0.5)
+            case 5 | 6:
+                with session.uninterruptible():
+                    await asyncio.sleep(0.5)
+            case 7:
+                session.hand_off(self.other or Agent())
+            case 8:
+                return "other words"
+        return None
 
 
 async def behave(client: Client, draw: random.Random) -> None:
@@ -109,13 +148,15 @@ async def scenario(seed: int) -> None:
     draw = random.Random(seed)
     asr, llm, tts = engines(draw)
     store = MemoryStore()
-    async with a_session(asr=asr, llm=llm, tts=tts, store=store) as client:
+    agent = Restless(draw, Restless(draw)) if draw.random() < 0.3 else None
+    async with a_session(asr=asr, llm=llm, tts=tts, store=store, agent=agent) as client:
         began = asyncio.get_running_loop().time()
         await behave(client, draw)
         whole = draw.random() < 0.6
         if whole:  # let everything end by itself; else the client vanishes now
             client.session.update(events.Update(mode="hands_free"))
             await client.hush(1.0)
+            client.session.follow(Agent())  # one that lets a silent client be
             async with asyncio.timeout(400):
                 await client.session.quiet()
             assert asyncio.get_running_loop().time() - began < 500
