@@ -1,0 +1,157 @@
+"""A flow as the agent of a session: what it says is the answer, what it waits for is the user's next turn."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, MutableMapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vivavoce.agent import Agent, Asked
+from vivavoce.engines.base import Delta
+from vivavoce.flows.events import FlowEvent, Token
+from vivavoce.flows.executor import Advance, FlowRun, FlowState, Walk
+from vivavoce.flows.model import Flow, read_file
+from vivavoce.flows.node import Services, Turn
+
+WORKING_S = 1.0
+"""After so long without a word the session is told that the flow is at work: its nodes have deadlines of their own."""
+AHEAD = 8
+"""Tokens that a flow may be ahead of its session."""
+
+
+class FlowAgent(Agent):
+    """Answers the turns of sessions by a flow; where each stands is in its `session.userdata`."""
+
+    def __init__(self, flow: Flow, *, services: Services | None = None, tools: Sequence[Any] = ()) -> None:
+        """
+        services: what the nodes may use; without them the server's, once it serves this agent. tools: functions that
+        `tool` nodes name, beside those of *services*.
+        """
+        super().__init__(
+            name=flow.name,
+            tools=tools,
+            voice=flow.voice,
+            language=flow.language,
+            interruptible=flow.interruptible,
+            still_there_s=flow.still_there_s,
+        )
+        self.flow = flow
+        self.services = services
+
+    @classmethod
+    def from_file(cls, path: Path | str, *, services: Services | None = None, tools: Sequence[Any] = ()) -> FlowAgent:
+        """The agent of a flow in a YAML or JSON file. Raises BadFlow, or OSError."""
+        return cls(read_file(Path(path)), services=services, tools=tools)
+
+    @property
+    def opens(self) -> bool:
+        return self.flow.opens
+
+    def opening(self, asked: Asked) -> AsyncGenerator[Delta, None]:
+        return self._answer(asked, None)
+
+    def respond(self, asked: Asked) -> AsyncGenerator[Delta, None]:
+        return self._answer(asked, asked.text)
+
+    async def _answer(self, asked: Asked, text: str | None) -> AsyncGenerator[Delta, None]:
+        """What the flow says to *text*.
+
+        The flow moves on only if the turn becomes certain. Closing the generator interrupts it: see `Walk.interrupted`.
+        """
+        notes: MutableMapping[str, Any] = asked.session.userdata
+        key = f"flow {self.flow.id}"
+        known = notes.get(key)
+        run = FlowRun(self.flow, self._equipment(), known if isinstance(known, FlowState) else None)
+        pipe = _Pipe()
+        walk = run.begin(self._turn(asked, text, pipe))
+        task = asyncio.create_task(walk.run(), name=f"flow {self.flow.id}")
+        task.add_done_callback(pipe.wake)
+        try:
+            while True:
+                while pipe.tokens:
+                    yield Delta(pipe.take())
+                if task.done():
+                    break
+                if not await pipe.news(WORKING_S):
+                    yield Delta()
+            task.result()
+        finally:
+            state = await _settled(task, walk)
+            if state is not None:
+                asked.when_certain(lambda: notes.__setitem__(key, state))
+        yield Delta(finish="stop")
+
+    def _equipment(self) -> Services:
+        services = self.services or Services()
+        if not self.tools:
+            return services
+        return Services(
+            fetcher=services.fetcher,
+            tools=self.toolbox,
+            commands=services.commands,
+            variables=services.variables,
+            deadlines=services.deadlines,
+        )
+
+    def _turn(self, asked: Asked, text: str | None, pipe: _Pipe) -> Turn:
+        request = asked.request
+        history = request.messages if text is None else request.messages[:-1]
+        return Turn(
+            text=text,
+            llm=asked.llm,
+            host=request.host,
+            emit=pipe.put,
+            send=asked.emit,
+            session_id=asked.session.id,
+            language=request.language,
+            instructions=request.instructions,
+            history=history,
+            agent_session=asked.session,
+        )
+
+
+async def _settled(task: asyncio.Task[Advance], walk: Walk) -> FlowState | None:
+    """Where the flow stands once nobody takes its answer any more; None where it failed and has not moved."""
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task})
+    if task.cancelled():
+        return walk.interrupted()
+    return walk.state if task.exception() is None else None
+
+
+class _Pipe:
+    """From the flow, which pushes, to the session, which pulls."""
+
+    def __init__(self) -> None:
+        self.tokens: deque[str] = deque()
+        self._news = asyncio.Event()
+        self._taken = asyncio.Event()
+
+    async def put(self, event: FlowEvent) -> None:
+        if not isinstance(event, Token):
+            return
+        self.tokens.append(event.text)
+        self._news.set()
+        while len(self.tokens) >= AHEAD:
+            self._taken.clear()
+            await self._taken.wait()
+
+    def take(self) -> str:
+        self._taken.set()
+        return self.tokens.popleft()
+
+    async def news(self, within_s: float) -> bool:
+        """Wait for a token or the end; False if neither came."""
+        self._news.clear()
+        try:
+            async with asyncio.timeout(within_s):
+                await self._news.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def wake(self, _: object) -> None:
+        self._news.set()
