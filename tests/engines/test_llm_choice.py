@@ -19,7 +19,7 @@ from engines.chat_model_contract import answer, request
 from fake_llm import PIECES, FakeLLM, fake_llm
 from kit import FakeDetector, FakeRecognizer, FakeVoice
 from vivavoce import settings as configuration
-from vivavoce.engines import registry
+from vivavoce.engines import language_models, registry
 from vivavoce.engines.fallback import Fallback
 from vivavoce.engines.registry import InstalledEngines, chosen_names
 
@@ -143,7 +143,7 @@ async def test_auto_does_not_wait_for_an_ollama_that_is_silent(tmp_path: Path) -
 
 
 async def test_auto_takes_an_ollama_that_comes_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "AUTO_REST_S", 0.05)
+    monkeypatch.setattr(language_models, "AUTO_REST_S", 0.05)
     server = FakeLLM()
     server.port = free_port()
     async with installed(configured(tmp_path, OLLAMA_BASE_URL=server.url)) as engines:

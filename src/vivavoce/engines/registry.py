@@ -11,15 +11,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
-from vivavoce.core.retry import Breaker
-from vivavoce.engines.base import ChatModel, Engine, Engines, Recognizer, Synthesizer, VoiceActivityDetector
-from vivavoce.engines.fallback import Fallback, Retrying
+from vivavoce.engines import language_models
+from vivavoce.engines.base import Engine, Engines, Recognizer, Synthesizer, VoiceActivityDetector
+from vivavoce.engines.fallback import Fallback
 from vivavoce.engines.missing import MissingDetector, MissingModel, MissingRecognizer, MissingSynthesizer
+from vivavoce.engines.routing import Routed
 from vivavoce.errors import EngineError, EngineUnavailable, Role, SettingsError
 from vivavoce.settings import Settings
 
@@ -27,10 +29,6 @@ log = logging.getLogger(__name__)
 
 START_S = 60.0
 """An engine that has not started by then counts as unavailable."""
-AUTO_LOOK_S = 0.3
-"""How long `auto` waits for an Ollama that nobody has named."""
-AUTO_REST_S = 60.0
-"""How often it looks again."""
 OWN_PROCESSES: frozenset[Role] = frozenset({"asr", "tts"})
 """Roles whose engines mostly load in processes of their own."""
 SPAWN_S = 0.02
@@ -51,49 +49,6 @@ def _pocketsphinx(settings: Settings) -> Recognizer:
     return PocketSphinxRecognizer(workers=settings.asr.workers, cache_dir=cache_dir())
 
 
-def _openai(settings: Settings) -> ChatModel:
-    from vivavoce.engines.llm.openai import VENDOR_URL, OpenAIChat
-
-    llm, vendor = settings.llm, settings.openai
-    if llm.base_url:  # the vendor's key goes to nobody else
-        model = OpenAIChat(
-            base_url=llm.base_url, model=llm.model, api_key=llm.api_key, temperature=llm.temperature,
-            max_tokens=llm.max_tokens, connect_s=llm.connect_timeout_s,
-        )  # fmt: skip
-    else:
-        model = OpenAIChat(
-            base_url=vendor.base_url or VENDOR_URL, model=llm.model or vendor.model,
-            api_key=vendor.api_key or llm.api_key, temperature=vendor.temperature, max_tokens=vendor.max_tokens,
-            connect_s=llm.connect_timeout_s,
-        )  # fmt: skip
-    return _guarded(model, settings, Breaker())
-
-
-def _ollama(settings: Settings) -> ChatModel:
-    from vivavoce.engines.llm.ollama import OllamaChat
-
-    llm, auto = settings.llm, settings.llm.provider == "auto"
-    model = OllamaChat(
-        base_url=settings.ollama.base_url, model=llm.model or settings.ollama.model, temperature=llm.temperature,
-        max_tokens=llm.max_tokens, connect_s=AUTO_LOOK_S if auto else llm.connect_timeout_s,
-        look_s=AUTO_LOOK_S if auto else llm.connect_timeout_s,
-    )  # fmt: skip
-    return _guarded(model, settings, Breaker(rest_s=AUTO_REST_S) if auto else Breaker())
-
-
-def _guarded(model: ChatModel, settings: Settings, breaker: Breaker) -> ChatModel:
-    """*model* with retries, and with the offline assistant for when it does not work."""
-    limit_s = settings.llm.first_token_timeout_s
-    retrying = Retrying(model, budget_s=limit_s / 2)
-    return Fallback(retrying, _offline(settings), breaker=breaker, patience_s=0.9 * limit_s)
-
-
-def _offline(settings: Settings) -> ChatModel:  # noqa: ARG001
-    from vivavoce.engines.llm.offline import OfflineChat
-
-    return OfflineChat()
-
-
 def _espeak(settings: Settings) -> Synthesizer:  # noqa: ARG001
     from vivavoce.engines.tts.espeak import EspeakSynthesizer
 
@@ -103,10 +58,10 @@ def _espeak(settings: Settings) -> Synthesizer:  # noqa: ARG001
 FACTORIES: dict[Role, dict[str, Factory]] = {
     "vad": {"silero": _silero},
     "asr": {"pocketsphinx": _pocketsphinx},
-    "llm": {"openai": _openai, "ollama": _ollama, "offline": _offline},
+    "llm": {provider: partial(language_models.make, provider) for provider in language_models.PROVIDERS},
     "tts": {"espeak": _espeak},
 }
-"""By name. `auto` takes the first, of the language models what `_auto_model` says."""
+"""By name. `auto` takes the first, of the language models what `auto_provider` says."""
 
 _HINTS: dict[str, str] = {
     "pocketsphinx": "speech is recognised by the embedded PocketSphinx, a small English recogniser",
@@ -133,18 +88,13 @@ def chosen_names(settings: Settings) -> dict[Role, str]:
     for role, name in wanted.items():
         known = FACTORIES[role]
         if name == "auto":
-            best = _auto_model(settings) if role == "llm" else ""
+            best = language_models.auto_provider(settings) if role == "llm" else ""
             wanted[role] = best if best in known else next(iter(known))
         elif name not in known:
             problems.append(f"{role} engine {name!r} is not installed; there are: auto, {', '.join(known)}")
     if problems:
         raise SettingsError(problems)
     return wanted
-
-
-def _auto_model(settings: Settings) -> str:
-    """The language model that `auto` asks first; an Ollama that nobody has named may turn out not to be there."""
-    return "openai" if settings.llm.base_url or settings.openai.api_key else "ollama"
 
 
 class InstalledEngines:
@@ -168,7 +118,7 @@ class InstalledEngines:
     def unguarded(self) -> Engines:
         """The same without what answers for an engine that was asked for and does not work; for probes."""
         in_force = self.in_force
-        llm = in_force.llm
+        llm = in_force.llm.main if isinstance(in_force.llm, Routed) else in_force.llm
         if isinstance(llm, Fallback):
             llm = llm.second if llm.failure and self._llm_is_optional else llm.first
         return Engines(vad=in_force.vad, asr=in_force.asr, llm=llm, tts=in_force.tts)
@@ -214,6 +164,8 @@ class InstalledEngines:
 
     def _fallback_detail(self, engine: Engine) -> str:
         """Why another engine than the one that was asked for is in force; nothing when none was asked for."""
+        if isinstance(engine, Routed):
+            engine = engine.main
         if not isinstance(engine, Fallback) or engine.failure is None or self._llm_is_optional:
             return ""
         return f"fallback active: {engine.first.name}: {engine.failure.message}"
@@ -222,6 +174,12 @@ class InstalledEngines:
         """What a person could improve, a sentence each."""
         failures = [f"{failure.message}. {failure.hint}".strip() for failure in self._failures.values()]
         llm = self._engines.get("llm")
+        if isinstance(llm, Routed):
+            for name, other in llm.others.items():
+                if isinstance(other, Fallback) and other.failure is not None:
+                    why = f"{other.failure.message}. {other.failure.hint}".strip()
+                    failures.append(f"the further language model {name} does not work: {why}")
+            llm = llm.main
         down = llm.failure if isinstance(llm, Fallback) else None
         if down is not None and not (
             self._llm_is_optional and down.transient
