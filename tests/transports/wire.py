@@ -38,6 +38,7 @@ HEADER = struct.Struct("<BBHI")
 LAST = 1
 FRAME_S = 0.02
 CLOSING = ("tts_complete", "interrupted", "error")
+CHAT = "/ws/chat/stream"
 
 
 def virtual(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
@@ -254,6 +255,7 @@ class MemoryPeer(Peer):
 
     def __init__(self, app: ASGIApp, path: str, headers: Json, address: str) -> None:
         super().__init__()
+        self.path = path.partition("?")[0]
         self._incoming: asyncio.Queue[Json] = asyncio.Queue()
         self._incoming.put_nowait({"type": "websocket.connect"})
         self._reading = asyncio.Event()
@@ -415,7 +417,8 @@ async def a_server(
             await running.leave()
             assert not len(running.state.sessions)
             for peer in running.peers:
-                check_laws(peer)
+                if peer.path != CHAT:
+                    check_laws(peer)
         finally:
             for peer in running.peers:
                 peer.read_on()

@@ -26,6 +26,7 @@ from vivavoce.session.options import normal_language
 from vivavoce.session.outbox import Outbox
 from vivavoce.session.session import Session
 from vivavoce.session.sessions import new_session_id
+from vivavoce.settings import Settings
 from vivavoce.transports.chat_wire import SHOWN, ChatDialect, Failure, Streaming, as_text
 from vivavoce.transports.connection import SocketConnection, outbox_limits
 
@@ -35,6 +36,8 @@ MAX_MESSAGE = 8192
 """Characters."""
 MAX_NAME = 128
 """Characters of a voice's, a language's or a flow's name."""
+PHRASE = 50
+"""Characters after which a phrase is spoken that has no boundary."""
 STARTING_S = 20.0
 """How long a chat waits for engines that are still loading."""
 
@@ -149,7 +152,7 @@ class ChatConnection(SocketConnection):
             session = Session(
                 session_id,
                 engines,
-                server.settings,
+                chat_settings(server.settings),
                 conversation,
                 self._outbox,
                 server.observers(session_id),
@@ -208,6 +211,13 @@ def is_cancel(text: object) -> bool:
         return msgspec.json.decode(text, type=_Typed).type == "cancel"
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return False
+
+
+def chat_settings(settings: Settings) -> Settings:
+    """Those of a chat: speech begins after PHRASE characters, or fewer."""
+    tts = settings.tts
+    shorter = msgspec.structs.replace(tts, max_phrase_length=min(PHRASE, tts.max_phrase_length))
+    return msgspec.structs.replace(settings, tts=shorter)
 
 
 def check_language(engines: Engines, language: str | None) -> None:
