@@ -19,7 +19,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from vivavoce.engines.base import Engines, pick_voice
 from vivavoce.errors import ClientError, ServerBusy, VivavoceError
-from vivavoce.events import Start, TTSChunk
+from vivavoce.events import InterruptReason, Start, TTSChunk
 from vivavoce.memory.base import is_conversation_id, new_conversation_id
 from vivavoce.server.state import ServerState
 from vivavoce.session.options import normal_language
@@ -109,6 +109,11 @@ class ChatConnection(SocketConnection):
         only = (*SHOWN, TTSChunk) if question.audio else SHOWN
         super().__init__(websocket, server, Outbox(outbox_limits(server.settings), only=only, dialect=self._dialect))
         self._question = question
+
+    def end(self, code: int, reason: str, interrupt: InterruptReason) -> None:
+        if interrupt == "shutdown" and self.session is not None and self.session.turns:
+            return  # the answer is complete: what waits to be sent, and a close, are on their way
+        super().end(code, reason, interrupt)
 
     async def _refuse(self, busy: ServerBusy) -> None:
         await tell(self._websocket, Failure.from_error(busy))
