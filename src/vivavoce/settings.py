@@ -33,6 +33,8 @@ Origins = Annotated[
 Rate = Annotated[int, Meta(ge=1, le=1_000_000)]
 Device = Annotated[str, Meta(pattern=r"^(auto|cpu|cuda(:\d+)?)$", extra={"allowed": "auto, cpu, cuda or cuda:N"})]
 Language = Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}([_-][A-Za-z0-9]+)*$", extra={"allowed": "as en or en_US"})]
+Silence = Annotated[float, Meta(ge=1, le=86_400)]
+Phrase = Annotated[str, Meta(pattern=r"\w", extra={"allowed": "words"})]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]+$", extra={"allowed": "an engine's name"})]
 Headers = Annotated[
     dict[
@@ -204,8 +206,11 @@ class Llm(Section, frozen=True):
         ),
     ] = field(default_factory=dict)
     instructions: Annotated[str, opt("What the model is told first")] = (
-        "You are a friendly voice assistant. Your words are spoken aloud: "
-        "answer in short, plain sentences, without lists or markup."
+        "You are a friendly voice assistant: people speak to you, and your words are spoken aloud. Answer in the user's "
+        "language, in one to three short, plain sentences; say more only when asked for more. No lists, headings, "
+        "markup, emoji, code or links; numbers, dates and units as one says them. What you hear comes from a speech "
+        "recogniser: where a word does not fit, go by what was probably meant, or ask. An answer of yours that ends in "
+        "a dash was interrupted there: the user has not heard the rest."
     )
     max_tokens: Annotated[int, opt("Tokens in an answer", ge=1, le=1_000_000)] = 150
     temperature: Annotated[float, opt("Its temperature", ge=0, le=2)] = 0.7
@@ -213,6 +218,15 @@ class Llm(Section, frozen=True):
     first_token_timeout_s: Annotated[float, opt("To the first token", ge=0.01, le=600)] = 10.0
     token_timeout_s: Annotated[float, opt("Between tokens", "STREAM_LLM_TOKEN_TIMEOUT_S", ge=0.01, le=600)] = 5.0
     timeout_s: Annotated[float, opt("For the whole answer", "STREAM_LLM_TIMEOUT_S", ge=0.01, le=3600)] = 30.0
+
+
+class Agent(Section, frozen=True):
+    """Of the agent that answers where no other is served: the model, with `llm.instructions`."""
+
+    greeting: Annotated[str | None, opt("What it says first; unset: nothing")] = None
+    still_there_s: Annotated[Silence | None, opt("Silence after which it asks; unset: never")] = None
+    still_there: Annotated[Phrase, opt("What it then asks")] = "Are you still there?"
+    still_there_times: Annotated[int, opt("How often, until something is said", ge=1, le=100)] = 1
 
 
 class Openai(Section, frozen=True):
@@ -346,6 +360,7 @@ class Settings(Section, frozen=True):
     vad: Vad = Vad()
     asr: Asr = Asr()
     llm: Llm = Llm()
+    agent: Agent = Agent()
     openai: Openai = Openai()
     ollama: Ollama = Ollama()
     tools: Tools = Tools()

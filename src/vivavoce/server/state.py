@@ -22,6 +22,18 @@ ObserverFactory = Callable[[str], Observer]
 """Makes the observer of one session from its id."""
 
 
+def configured_agent(settings: Settings) -> Agent:
+    """Who answers where no agent was written: the model, as the settings say."""
+    own = settings.agent
+    return Agent(
+        greeting=own.greeting,
+        still_there_s=own.still_there_s,
+        still_there=own.still_there,
+        still_there_times=own.still_there_times,
+        client_instructions=True,
+    )
+
+
 class ServerState:
     """Made by `app`, started and stopped with the server."""
 
@@ -34,7 +46,7 @@ class ServerState:
         agent: Agent | None = None,
     ) -> None:
         self.settings = settings
-        self.agent = agent or Agent(client_instructions=True)
+        self.agent = agent or configured_agent(settings)
         """Who answers the sessions that name no flow."""
         self.agents = Agents()
         """That one, and those it hands sessions to."""
