@@ -15,11 +15,14 @@ import asyncio
 import enum
 import itertools
 import json
+import re
 import socket
 import struct
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 Json = dict[str, Any]
@@ -32,6 +35,9 @@ INVALID = b"caf\xff\xc3 \xe2\x82 noir"
 """Broken UTF-8 within an answer."""
 
 REFUSALS: dict[str, tuple[int, dict[str, str], str]] = {
+    "403": (403, {}, '{"error": {"message": "this key may not use the model"}}'),
+    "408": (408, {}, ""),
+    "503": (503, {}, '{"error": "loading the model"}'),
     "401": (401, {}, '{"error": {"message": "Incorrect API key provided: secret-key-1"}}'),
     "404": (404, {}, '{"error": {"message": "The model does not exist", "code": "model_not_found"}}'),
     "400": (400, {}, '{"error": {"message": "too long", "code": "context_length_exceeded", "param": "messages"}}'),
@@ -40,6 +46,19 @@ REFUSALS: dict[str, tuple[int, dict[str, str], str]] = {
     "500": (500, {}, "<html>oops</html>"),
     "307": (307, {"Location": "http://127.0.0.1:1/"}, ""),
 }
+UNWANTED: dict[str, tuple[int, str]] = {
+    "no-tools": (400, '{"error": "registry/no-tools does not support tools"}'),
+    "no-tools-500": (500, '{"error": {"message": "tools param requires --jinja flag"}}'),
+    "no-response_format": (
+        422,
+        '{"detail": [{"loc": ["body", "response_format"], "msg": "Extra inputs not permitted"}]}',
+    ),
+    "no-format": (400, '{"error": "json: cannot unmarshal object into field ChatRequest.format of type string"}'),
+    "no-stream_options": (400, '{"error": {"message": "Unknown parameter", "param": "stream_options"}}'),
+    "silent-no-stream_options": (400, "<html>"),
+    "bad-tools": (400, '{"error": {"message": "Invalid schema", "param": "tools[0].function.parameters"}}'),
+}
+"""Refuse a request that has the field behind the last `no-` or `bad-`."""
 ERROR = {"error": {"message": "out of memory"}}
 FLAKY = {"429-once": ("429", 1), "500-twice": ("500", 2)}
 """Refuse so many times, then answer."""
@@ -90,6 +109,8 @@ class FakeLLM:
         """Set when a stream has sent its first piece."""
         self.closed = asyncio.Event()
         """Set when a client has closed a connection."""
+        self.instead: str | None = None
+        """Answers every request as this model would."""
         self._server: asyncio.Server | None = None
         self._asked = asyncio.Event()
         self._flaws: dict[str, int] = {}
@@ -168,7 +189,7 @@ class FakeLLM:
         await connection.writer.drain()
 
     async def _chat(self, connection: Connection, body: Json, speak: Speak) -> None:
-        model = body["model"]
+        model = self.instead or body["model"]
         if model in FLAKY:
             refusal, times = FLAKY[model]
             self._flaws[model] = self._flaws.get(model, 0) + 1
@@ -177,6 +198,11 @@ class FakeLLM:
             param = min(refused)
             error = {"message": f"Unsupported: {param}", "param": param, "code": "unsupported_parameter"}
             await self._send(connection, 400, {"error": error})
+        elif model in UNWANTED and unwanted(model) in body:
+            await self._send(connection, *UNWANTED[model])
+        elif model == "429-date":
+            soon = format_datetime(datetime.now(UTC) + timedelta(seconds=1), usegmt=True)
+            await self._send(connection, 429, "", {"Retry-After": soon})
         elif model in REFUSALS:
             status, headers, text = REFUSALS[model]
             await self._send(connection, status, text, headers)
@@ -207,6 +233,11 @@ class FakeLLM:
                 connection.writer.transport.abort()
 
 
+def unwanted(model: str) -> str:
+    """The field that a model of UNWANTED does not take."""
+    return re.split("no-|bad-", model)[-1].removesuffix("-500")
+
+
 def answer(model: str, speak: Speak) -> tuple[Iterable[bytes | float], End]:
     """What a model sends (a number is a pause in seconds), and how that ends."""
     said = list(speak(PIECES))
@@ -214,6 +245,9 @@ def answer(model: str, speak: Speak) -> tuple[Iterable[bytes | float], End]:
     whole = b"".join(speak(PIECES[:4]))
     error = event(ERROR) if speak is openai else line({"error": "out of memory"})
     start = b"\xef\xbb\xbf: hello\r\nid: 1\r\nretry: 5\r\n\r\n" if speak is openai else b"\r\n"
+    everything = b"".join(said)
+    if model.startswith("calls"):
+        return CALLS[speak](model), End.WELL
     ways: dict[str, tuple[Iterable[bytes | float], End]] = {
         "slow-first": ([0.3, *said], End.WELL),
         "stall": (begun, End.NEVER),
@@ -228,6 +262,13 @@ def answer(model: str, speak: Speak) -> tuple[Iterable[bytes | float], End]:
         "error": ([*begun, error], End.WELL),
         "error-first": ([error], End.WELL),
         "endless": (itertools.repeat(begun[1]), End.NEVER),
+        "alive": (itertools.chain(begun, itertools.cycle([NULLS[speak][-1], 0.05])), End.NEVER),
+        "silent": (itertools.cycle([NULLS[speak][-1], 0.05]), End.NEVER),
+        "slow": (itertools.cycle([begun[1], 0.1]), End.NEVER),
+        "long": (speak(["first ", "x " * 100_000]), End.WELL),
+        "cut-in-a-character": ([everything[: everything.index("🦊".encode()) + 2]], End.CLOSE),
+        "finish-open": (said[:-1] if speak is openai else said, End.NEVER),
+        "usage": ([*said[:-1], USAGE, said[-1]] if speak is openai else said, End.WELL),
         "huge": (speak(["first ", "x" * 1_000_000]), End.WELL),
         "thinks": ([*THOUGHTS[speak], *said], End.WELL),
         "thinks-aloud": (speak(["<thi", "nk>\nhm <b", "> hm</thi", "nk>", "\n", "\n", *PIECES]), End.WELL),
@@ -285,6 +326,75 @@ THOUGHTS: dict[Speak, list[bytes]] = {
     openai: [event({"choices": [{"delta": {key: "hm"}}]}) for key in ("reasoning_content", "reasoning")],
     ollama: [line({"message": {"role": "assistant", "content": "", "thinking": "hm"}, "done": False})] * 2,
 }
+
+
+USAGE = event({"choices": [], "usage": {"prompt_tokens": 90, "completion_tokens": 12}})
+
+
+def openai_calls(model: str) -> list[bytes]:
+    """A model that calls tools, in one of the ways in which servers stream that."""
+
+    def chunk(*calls: Json, finish: str | None = None, text: str | None = None) -> bytes:
+        delta = {"content": text, "tool_calls": list(calls)} if calls else {"content": text}
+        return event({"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
+
+    def call(name: str | None = None, arguments: Any = None, **more: Any) -> Json:
+        return {"type": "function", "function": {"name": name, "arguments": arguments}, **more}
+
+    done = b"data: [DONE]\n\n"
+    fragments = ['{"pla', 'ce": "Os', 'lo"}']
+    ways: dict[str, list[bytes]] = {
+        "calls": [
+            chunk(text="One moment. "),
+            chunk(call("weather", "", index=0, id="a1")),
+            *(chunk(call(arguments=part, index=0)) for part in fragments),
+            chunk(call("clock", "", index=1, id="a2")),
+            chunk(finish="tool_calls"),
+            USAGE,
+            done,
+        ],
+        "calls-whole": [chunk(call("weather", {"place": "Oslo"}), call("clock", {}), finish="stop"), done],
+        "calls-no-end": [chunk(call("weather", '{"place": "Oslo"}')), chunk(call("clock", "{}"))],
+        "calls-cut": [chunk(call("weather", fragments[0], index=0, id="a1"), finish="length"), done],
+        "calls-broken": [chunk(call("weather", fragments[0], index=0, id="a1"))],
+        "calls-nameless": [chunk(call(None, "{}", index=0, id="a1"), finish="tool_calls"), done],
+        "calls-none": [chunk(text="Well."), chunk(finish="tool_calls"), done],
+        "calls-garbage": [chunk({"index": "x", "id": 5, "function": {"name": ["y"], "arguments": 3}}, {}), done],
+        "calls-many": [chunk(*(call(f"t{at}", "{}", index=at, id=f"a{at}") for at in range(17))), done],
+        "calls-long": [chunk(call("weather", '{"place": "', index=0))]
+        + [chunk(call(arguments="x" * 999, index=0))] * 70,
+    }
+    return ways[model]
+
+
+def ollama_calls(model: str) -> list[bytes]:
+    def message(*calls: Json, text: str = "", done: str | None = None) -> bytes:
+        said: Json = {"role": "assistant", "content": text} | ({"tool_calls": list(calls)} if calls else {})
+        end = (
+            {"done": True, "done_reason": done, "prompt_eval_count": 90, "eval_count": 12} if done else {"done": False}
+        )
+        return line({"model": "m", "message": said, **end})
+
+    def call(name: Any, arguments: Any) -> Json:
+        return {"function": {"name": name, "arguments": arguments}}
+
+    weather, clock = call("weather", {"place": "Oslo"}), call("clock", {})
+    ways: dict[str, list[bytes]] = {
+        "calls": [message(text="One moment. "), message(weather), message(clock), message(done="stop")],
+        "calls-whole": [message(weather, clock, done="stop")],
+        "calls-no-end": [message(weather), message(clock)],
+        "calls-cut": [message(call("weather", '{"pla'), done="length")],
+        "calls-broken": [message(call("weather", '{"pla'))],
+        "calls-nameless": [message(call(None, {})), message(done="tool_calls")],
+        "calls-none": [message(text="Well."), message(done="tool_calls")],
+        "calls-garbage": [message({"id": 5, "function": {"name": ["y"], "arguments": 3}}, {}), message(done="stop")],
+        "calls-many": [message(*(call(f"t{at}", {}) for at in range(17)))],
+        "calls-long": [message(call("weather", {"place": "x" * 70_000}))],
+    }
+    return ways[model]
+
+
+CALLS: dict[Speak, Callable[[str], list[bytes]]] = {openai: openai_calls, ollama: ollama_calls}
 
 
 async def read_request(reader: asyncio.StreamReader) -> Json | None:

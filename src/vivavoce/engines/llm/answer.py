@@ -38,6 +38,15 @@ class Reading:
         self._said = self._said or bool(text)
         return text
 
+    def piece(self, text: str, *, sign: bool) -> Iterator[Delta]:
+        """The delta of one piece. sign: whether it shows that the model is at work.
+
+        Before the first sign nothing is yielded, as others may still answer; afterwards every piece counts as life.
+        """
+        self.begun = self.begun or sign
+        if self.begun:
+            yield Delta(text)
+
     def broken(self, words: str) -> EngineFailed:
         """The error of an answer in which the server says that it cannot go on."""
         why = self.upstream.hidden(words) or "an error without a message"

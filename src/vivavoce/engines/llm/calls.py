@@ -59,7 +59,7 @@ class Calls:
             call = _Call(number)
             self._calls.append(call)
         call.id = call.id or label
-        if called != call.name and not call.arguments:
+        if not call.name or (called != call.name and not call.arguments):
             call.name += called
         if given:
             call.arguments.append(given)

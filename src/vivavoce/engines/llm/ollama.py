@@ -198,7 +198,6 @@ class _Reader(Reading):
             raise self.garbled(error) from error
         if found.error is not None:
             raise self.broken(found.error[:300])
-        self.begun = True
         said = found.message or _Said()
         for call in said.tool_calls or []:
             function = call.function or _Function()
@@ -207,8 +206,7 @@ class _Reader(Reading):
         if found.done:
             self.finish, self.over = str(found.done_reason or "stop"), True
             self.usage = usage(found.prompt_eval_count, found.eval_count)
-        if text or not found.done:
-            yield Delta(text)
+        yield from self.piece(text, sign=bool(said.content or said.thinking or said.tool_calls))
 
 
 def _as_sent(conversation: Sequence[Message]) -> list[dict[str, Any]]:

@@ -201,21 +201,21 @@ class _Reader(Reading):
         if chunk.error is not None or chunk.object == "error":
             raise self.broken(error_words(data.encode())[0])
         for choice in chunk.choices or []:
-            yield from self._piece(choice.delta or _Piece())
+            yield from self._take(choice.delta or _Piece())
             self.finish = str(choice.finish_reason or "") or self.finish
         if isinstance(chunk.usage, dict):
             self.usage = usage(chunk.usage.get("prompt_tokens"), chunk.usage.get("completion_tokens"))
         self.over = self.finish is not None and (bool(chunk.usage) or not self._awaits_usage)
 
-    def _piece(self, piece: _Piece) -> Iterator[Delta]:
+    def _take(self, piece: _Piece) -> Iterator[Delta]:
         for call in piece.tool_calls or []:
             function = call.function or _Function()
             self.calls.add(index=call.index, id=call.id, name=function.name, arguments=function.arguments)
         content = _words(piece.content)
         text = self.text(content)
-        if text or content or piece.reasoning_content or piece.reasoning or piece.tool_calls:
-            self.begun = True
-            yield Delta(text)
+        yield from self.piece(
+            text, sign=bool(content or piece.reasoning_content or piece.reasoning or piece.tool_calls)
+        )
 
 
 def _words(content: object) -> str:

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from vivavoce.engines.base import ChatRequest, Message
+from vivavoce.text.notes import note
 
+CUT_OFF = "—"
 ASK_FOR_JSON = "Answer with one JSON document of this schema, and nothing before or after it:\n"
 
 
@@ -15,14 +17,22 @@ def conversation(request: ChatRequest, *, tools: bool = True, schema: bool = Tru
     """The messages to send; the first is what the model is told, if anything.
 
     tools: whether the server takes calls of tools and their results; else they are left out. schema: whether it takes a
-    schema of the answer; else it is described in words. Of an interrupted answer what was heard is sent; an answer of
-    which nothing was heard, and which called nothing, is left out.
+    schema of the answer; else it is described in words. Of an interrupted answer what was heard is sent, with a dash
+    where it was cut; an answer of which nothing was heard, and which called nothing, is left out. What is remembered of
+    earlier talk stands in the same message as the instructions, as data: many templates know only one such message.
     """
-    told = request.instructions
+    told = "\n\n".join(filter(None, (request.instructions, note(request.pins, request.summary))))
     if request.answer_schema is not None and not schema:
         told = f"{told}\n\n{ASK_FOR_JSON}{msgspec.json.encode(request.answer_schema).decode()}".strip()
     first = [Message(role="system", content=told)] if told else []
-    return first + list(_matched(request.messages, tools=tools))
+    return first + [_marked(said) for said in _matched(request.messages, tools=tools)]
+
+
+def _marked(said: Message) -> Message:
+    """An answer that was cut off, with the sign that writers put there: a model that takes it up says nothing odd."""
+    if not said.interrupted or not said.content:
+        return said
+    return msgspec.structs.replace(said, content=said.content.rstrip().removesuffix(CUT_OFF) + CUT_OFF)
 
 
 def _matched(messages: Sequence[Message], *, tools: bool) -> Iterator[Message]:
