@@ -1,0 +1,1 @@
+"""Commands: what somebody wants done, understood from a model's stream or from sentence templates, and carried out."""
