@@ -87,6 +87,7 @@ class Conversation:
         in their middle if they are too long for the rest; then the newest whole turns that fit.
         """
         notes = self.notes
+        heard = heard and sendable(heard)
         if room is None:
             own = () if heard is None else (Message(role="user", content=heard),)
             return Context((*self.messages, *own, *steps), notes.pins, notes.summary)
@@ -262,6 +263,11 @@ def room_for(settings: Settings, agent: Agent, instructions: str, llm: ChatModel
     return settings.memory.max_tokens - answer - context.tokens(instructions) - context.PER_MESSAGE
 
 
+def sendable(text: str) -> str:
+    """*text* without halves of characters, which no request can hold."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def size(message: Message) -> int:
     """At most how many tokens *message* is."""
     calls = sum(context.tokens(call.name + call.arguments) + context.PER_MESSAGE for call in message.calls)
@@ -276,7 +282,7 @@ def _cancelled(turn: Turn) -> bool:
 def _messages(turn: Turn) -> list[Message]:
     if _cancelled(turn):
         return []
-    messages = [Message(role="user", content=turn.user)] if turn.user else []
+    messages = [Message(role="user", content=sendable(turn.user))] if turn.user else []
     messages += (_shortened(step) for step in turn.steps)
     if turn.assistant:
         messages.append(Message(role="assistant", content=turn.assistant, interrupted=turn.interrupted))
