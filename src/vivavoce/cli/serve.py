@@ -7,7 +7,7 @@ import functools
 import gc
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -17,12 +17,14 @@ from vivavoce.cli.options import with_settings
 from vivavoce.settings import Loaded, Settings, limit_math_threads, secrets
 
 if TYPE_CHECKING:
+    from vivavoce.agent import Agent
     from vivavoce.cli.serving import Server
 
 log = logging.getLogger("vivavoce.serve")
 
 
 @click.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path))
 @with_settings(
     host="server.host",
     port="server.port",
@@ -30,8 +32,10 @@ log = logging.getLogger("vivavoce.serve")
     log_level="log.level",
     reload="server.reload",
 )
-def command(loaded: Loaded) -> None:
+def command(loaded: Loaded, *, file: Path | None) -> None:
     """Run the server: the page, the API and the voice agent.
+
+    FILE makes the agent: Python code with an `agent`, or a flow in YAML. Without one the language model answers.
 
     A first Ctrl+C lets running turns finish; a second one stops at once.
     """
@@ -45,19 +49,26 @@ def command(loaded: Loaded) -> None:
     for warning in loaded.warnings:
         log.warning("[SETTINGS] %s", warning)
     chosen_names(settings)  # refuse an unknown engine before anything is opened
-    sock = listen(settings.server.host, settings.server.port)
     if settings.server.reload:
-        _watch(settings, sock)
+        _watch(settings, file, listen(settings.server.host, settings.server.port))
     else:
-        serve(settings, sock)
+        agent = _agent(file)
+        serve(settings, listen(settings.server.host, settings.server.port), agent)
 
 
-def serve(settings: Settings, sock: socket.socket) -> None:
+def _agent(file: Path | None) -> Agent | None:
+    """The agent that was asked for. Raises Failed."""
+    from vivavoce.cli.agent_files import load
+
+    return load(file) if file is not None else None
+
+
+def serve(settings: Settings, sock: socket.socket, agent: Agent | None = None) -> None:
     """Serve on *sock* until a signal says stop."""
     from vivavoce.cli.serving import Server
 
     async def run() -> None:
-        server = Server(settings)
+        server = Server(settings, agent=agent)
         announcing = asyncio.create_task(announce(server, sock, settings), name="announce")
         try:
             await server.serve([sock])
@@ -77,13 +88,15 @@ async def announce(server: Server, sock: socket.socket, settings: Settings) -> N
     for_people = settings.log.format == "console"
     if for_people:
         click.echo(f"vivavoce is at {page_address(sock)}")
-    engines = server.state.engines
-    await engines.started()
+    engines, agent, agents = server.state.engines, server.state.agent, server.state.agents
+    await server.state.started()
     settle_garbage()
     report = engines.report()
     in_force = ", ".join(f"{role}={row['name']}{'' if row['ready'] else ' (failed)'}" for role, row in report.items())
-    log.info("[READY] address=%s, %s", page_address(sock), in_force)
+    log.info("[READY] address=%s, agent=%s, %s", page_address(sock), agent.name, in_force)
     if for_people:
+        failure = agents.failure(agent)
+        click.echo(f"  agent: {agent.name}" + (f", which did not start: {failure}" if failure else ""))
         for role, row in report.items():
             click.echo(f"  {role}: {row['name']}" + ("" if row["ready"] else f", which does not work: {row['detail']}"))
     for hint in engines.hints():
@@ -107,18 +120,35 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return cast("Callable[[], asyncio.AbstractEventLoop]", uvloop.new_event_loop)
 
 
-def _watch(settings: Settings, sock: socket.socket) -> None:
-    """Serve in a child process, which is started anew whenever a source file has changed."""
+def _watch(settings: Settings, file: Path | None, sock: socket.socket) -> None:
+    """Serve in a child process, which is started anew whenever a source file has changed: ours, or the agent's."""
     import uvicorn
-    from uvicorn.supervisors import ChangeReload
+    from uvicorn.supervisors.statreload import StatReload
+
+    from vivavoce.cli.agent_files import check, sources
+
+    if file is not None:
+        check(file)
+
+    class Watch(StatReload):
+        def iter_py_files(self) -> Iterator[Path]:
+            yield from super().iter_py_files()
+            if file is not None:
+                yield from sources(file.resolve())
 
     package = str(Path(__file__).parents[1])
     config = uvicorn.Config("vivavoce.app:create_app", reload=True, reload_dirs=[package], log_config=None)
-    ChangeReload(config, target=functools.partial(_child, settings), sockets=[sock]).run()
+    Watch(config, target=functools.partial(_child, settings, file), sockets=[sock]).run()
 
 
-def _child(settings: Settings, sockets: list[socket.socket]) -> None:
+def _child(settings: Settings, file: Path | None, sockets: list[socket.socket]) -> None:
+    from vivavoce.cli import Failed
     from vivavoce.observe import logs
 
     logs.configure(settings.log, secrets(settings))
-    serve(settings, sockets[0])
+    try:
+        agent = _agent(file)
+    except Failed as failed:
+        failed.show()  # and wait for the file to be mended
+        raise SystemExit(1) from None
+    serve(settings, sockets[0], agent)

@@ -17,6 +17,7 @@ from typing import cast
 import msgspec
 import uvicorn
 
+from vivavoce.agent import Agent
 from vivavoce.app import create_app
 from vivavoce.cli import Failed
 from vivavoce.server.deadline import with_deadline
@@ -54,11 +55,11 @@ def page_address(sock: socket.socket) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
-def configuration(settings: Settings) -> uvicorn.Config:
+def configuration(settings: Settings, agent: Agent | None = None) -> uvicorn.Config:
     """uvicorn's options. Compression of messages is off: audio does not compress, and bombs do."""
     server = settings.server
     return uvicorn.Config(
-        create_app(settings),
+        create_app(settings, agent=agent),
         loop="auto",  # uvloop where there is one
         http=with_deadline(server.request_timeout_s),
         ws=SocketProtocol,
@@ -80,8 +81,8 @@ def configuration(settings: Settings) -> uvicorn.Config:
 class Server(uvicorn.Server):
     """Drains before it stops; a second signal stops it at once."""
 
-    def __init__(self, settings: Settings, *, signals: bool = True) -> None:
-        super().__init__(configuration(settings))
+    def __init__(self, settings: Settings, *, agent: Agent | None = None, signals: bool = True) -> None:
+        super().__init__(configuration(settings, agent))
         self.ready = asyncio.Event()
         """Set when it listens."""
         self._signals = SIGNALS if signals else ()
@@ -144,21 +145,21 @@ class Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def in_process(settings: Settings) -> AsyncIterator[str]:
+async def in_process(settings: Settings, agent: Agent | None = None) -> AsyncIterator[str]:
     """A server inside this process, on a free port, that remembers nothing afterwards. Yields its WebSocket address
     once its engines have started."""
     replace = msgspec.structs.replace
     own = replace(settings.server, host="127.0.0.1", port=0, api_key=None, drain_s=0.0)
     settings = replace(settings, server=own, memory=replace(settings.memory, persist=False))
     sock = listen("127.0.0.1", 0)
-    server = Server(settings, signals=False)
+    server = Server(settings, agent=agent, signals=False)
     running = asyncio.create_task(server.serve([sock]), name="server in process")
     ready = asyncio.create_task(server.ready.wait())
     try:
         await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             await running
-        await server.state.engines.started()
+        await server.state.started()
         yield f"ws://127.0.0.1:{sock.getsockname()[1]}/ws"
     finally:
         ready.cancel()
