@@ -24,12 +24,12 @@ from vivavoce.agent import Agent
 from vivavoce.engines.registry import InstalledEngines
 from vivavoce.memory import open_store
 from vivavoce.observe.logs import SessionLog
-from vivavoce.server import conversations, openapi, status
+from vivavoce.server import conversations, flows, openapi, status
 from vivavoce.server.auth import Gate
 from vivavoce.server.errors import handlers
 from vivavoce.server.state import ServerState
 from vivavoce.settings import Settings, load_from_environment
-from vivavoce.transports import chat_ws, voice_ws
+from vivavoce.transports import chat_ws, flow_sse, voice_ws
 
 WEB = Path(str(files("vivavoce") / "web"))
 SOCKETS = ("/ws", "/ws2", "/ws_legacy", "/ws/chat/stream")
@@ -60,6 +60,8 @@ def routes() -> list[BaseRoute]:
         WebSocketRoute("/ws/chat/stream", chat_ws.chat),
         *status.routes(),
         *conversations.routes(),
+        *flows.routes(),
+        *flow_sse.routes(),
         *openapi.routes(),
     ]
 

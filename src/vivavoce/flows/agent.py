@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import AsyncGenerator, MutableMapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,48 @@ AHEAD = 8
 """Tokens that a flow may be ahead of its session."""
 
 
+class Places:
+    """Where conversations stand, beyond the end of a session: a chat has a new session for every message."""
+
+    def __init__(self, *, limit: int = 1000, idle_s: float = 900.0) -> None:
+        self._limit = limit
+        self._idle_s = idle_s
+        self._states: OrderedDict[str, tuple[float, FlowState]] = OrderedDict()
+
+    def find(self, conversation: str) -> FlowState | None:
+        self._sweep()
+        found = self._states.get(conversation)
+        return found[1] if found is not None else None
+
+    def keep(self, conversation: str, state: FlowState) -> None:
+        self._states.pop(conversation, None)
+        self._states[conversation] = (asyncio.get_running_loop().time(), state)
+        while len(self._states) > self._limit:
+            self._states.popitem(last=False)
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Forget what was not used for long; the oldest come first."""
+        now = asyncio.get_running_loop().time()
+        while self._states and next(iter(self._states.values()))[0] + self._idle_s < now:
+            self._states.popitem(last=False)
+
+
 class FlowAgent(Agent):
     """Answers the turns of sessions by a flow; where each stands is in its `session.userdata`."""
 
-    def __init__(self, flow: Flow, *, services: Services | None = None, tools: Sequence[Any] = ()) -> None:
+    def __init__(
+        self,
+        flow: Flow,
+        *,
+        services: Services | None = None,
+        tools: Sequence[Any] = (),
+        places: Places | None = None,
+    ) -> None:
         """
         services: what the nodes may use; without them the server's, once it serves this agent. tools: functions that
-        `tool` nodes name, beside those of *services*.
+        `tool` nodes name, in place of those of *services*. places: where the conversations of an earlier object for
+        this flow stand.
         """
         super().__init__(
             name=flow.name,
@@ -39,6 +75,7 @@ class FlowAgent(Agent):
         )
         self.flow = flow
         self.services = services
+        self._places = places or Places()
 
     @classmethod
     def from_file(cls, path: Path | str, *, services: Services | None = None, tools: Sequence[Any] = ()) -> FlowAgent:
@@ -60,10 +97,10 @@ class FlowAgent(Agent):
 
         The flow moves on only if the turn becomes certain. Closing the generator interrupts it: see `Walk.interrupted`.
         """
-        notes: MutableMapping[str, Any] = asked.session.userdata
-        key = f"flow {self.flow.id}"
-        known = notes.get(key)
-        run = FlowRun(self.flow, self._equipment(), known if isinstance(known, FlowState) else None)
+        notes, key = asked.session.userdata, f"flow {self.flow.id}"
+        conversation = asked.session.conversation_id
+        known = notes.get(key) or self._places.find(conversation)
+        run = FlowRun(self.flow, self._equipment(), known)
         pipe = _Pipe()
         walk = run.begin(self._turn(asked, text, pipe))
         task = asyncio.create_task(walk.run(), name=f"flow {self.flow.id}")
@@ -80,8 +117,12 @@ class FlowAgent(Agent):
         finally:
             state = await _settled(task, walk)
             if state is not None:
-                asked.when_certain(lambda: notes.__setitem__(key, state))
+                asked.when_certain(partial(self._moved, notes, conversation, state))
         yield Delta(finish="stop")
+
+    def _moved(self, notes: MutableMapping[str, Any], conversation: str, state: FlowState) -> None:
+        notes[f"flow {self.flow.id}"] = state
+        self._places.keep(conversation, state)
 
     def _equipment(self) -> Services:
         services = self.services or Services()

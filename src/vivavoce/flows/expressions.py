@@ -156,10 +156,8 @@ class _Parser:
                 return inner
             case "[":
                 return self._list()
-            case "end":
-                self._fail("something is missing at the end", token.at)
-            case _:
-                self._fail(f"{token.text!r} is not expected here", token.at)
+        what = "something is missing at the end" if token.kind == "end" else f"{token.text!r} is not expected here"
+        raise ExpressionError(what, token.at)
 
     def _name(self, token: _Token) -> Evaluate:
         if token.text in CONSTANTS:

@@ -17,7 +17,14 @@ from vivavoce.errors import ClientError, EngineBusy, EngineError, EngineTimeout,
 log = logging.getLogger(__name__)
 
 _NAMES = {413: "TOO_LARGE", 429: "RATE_LIMITED", 500: "INTERNAL", 503: "OVERLOADED"}
-_STATUSES = {"NOT_FOUND": 404, "UNAUTHORIZED": 401, "RATE_LIMITED": 429, "FRAME_TOO_LARGE": 413, "TOO_LARGE": 413}
+_STATUSES = {
+    "NOT_FOUND": 404,
+    "UNAUTHORIZED": 401,
+    "CONFLICT": 409,
+    "RATE_LIMITED": 429,
+    "FRAME_TOO_LARGE": 413,
+    "TOO_LARGE": 413,
+}
 """Of ClientError codes; any other is a 400."""
 _HINTS = {404: "/docs lists what there is.", 405: "/docs lists what there is."}
 

@@ -20,8 +20,10 @@ from vivavoce.server.operations import Json, Operation, served
 _MEANING = {
     400: "Something sent cannot be used.",
     404: "There is none, or it is somebody else's.",
+    409: "It is busy with something else.",
     413: "Too large.",
     415: "No format that can be read.",
+    429: "Too much in a minute.",
     503: "Not now.",
 }
 

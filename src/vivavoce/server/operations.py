@@ -10,9 +10,11 @@ import msgspec
 from starlette.routing import BaseRoute, Mount, Route
 
 from vivavoce.engines.base import Voice
+from vivavoce.flows.sessions import FlowInput
 from vivavoce.memory.base import Summary
 from vivavoce.server import conversations
 from vivavoce.server.conversations import ClientToken, ConversationPage, NewTitle, RememberedConversation
+from vivavoce.server.flows import FlowDocument, FlowList, SavedFlow
 
 Json = dict[str, Any]
 Method = Literal["get", "post", "put", "patch", "delete"]
@@ -118,29 +120,37 @@ OPERATIONS: tuple[Operation, ...] = (
         },
         answer=Json, errors=(400, 413, 415, 503),
     ),
-    Operation(method="get", path="/api/flows", tag="flows", summary="The flows", answer=Json),
+    Operation(method="get", path="/api/flows", tag="flows", summary="The flows", answer=FlowList),
     Operation(
-        method="get", path="/api/flows/{flow_id}", tag="flows", summary="One flow", parameters=(_FLOW,), answer=Json,
-        errors=(404,),
+        method="get", path="/api/flows/{flow_id}", tag="flows", summary="One flow as it was written",
+        parameters=(_FLOW,), answer=FlowDocument, errors=(404,),
     ),
     Operation(
-        method="put", path="/api/flows/{flow_id}", tag="flows", summary="Save a flow", parameters=(_FLOW,), body=Json,
-        answer=Json, errors=(400,),
+        method="put", path="/api/flows/{flow_id}", tag="flows", summary="Save a flow (JSON, or YAML by its media type)",
+        parameters=(_FLOW,), body=FlowDocument, answer=SavedFlow, errors=(400, 503),
     ),
     Operation(
         method="delete", path="/api/flows/{flow_id}", tag="flows", summary="Delete a flow", parameters=(_FLOW,),
-        status=204, errors=(404,),
+        status=204, errors=(404, 503),
     ),
     Operation(
         method="get", path="/api/flows/{flow_id}/stream/{session_id}", tag="flows",
-        summary="One step of a flow, streamed",
-        parameters=(_FLOW, _SESSION, Parameter("input", "query", "What the user says.", _TEXT)),
-        media="text/event-stream", errors=(400, 404),
+        summary="One input of a flow, answered as server-sent events",
+        parameters=(
+            _FLOW, _SESSION,
+            Parameter("input", "query", "What the user says; left out, the flow begins.", _TEXT),
+            Parameter("events", "query", "`all`: those of the nodes too.", {"type": "string", "enum": ["all"]}),
+        ),
+        media="text/event-stream", errors=(400, 404, 409, 429, 503),
     ),
     Operation(
         method="post", path="/api/flows/{flow_id}/stream/{session_id}", tag="flows",
-        summary="One step of a flow, streamed", parameters=(_FLOW, _SESSION), body=Json,
-        media="text/event-stream", errors=(400, 404),
+        summary="The same, with the input as JSON",
+        parameters=(
+            _FLOW, _SESSION,
+            Parameter("events", "query", "`all`: those of the nodes too.", {"type": "string", "enum": ["all"]}),
+        ),
+        body=FlowInput, media="text/event-stream", errors=(400, 404, 409, 429, 503),
     ),
     Operation(method="get", path="/openapi.json", tag="documents", summary="This description", answer=Json),
     Operation(method="get", path="/docs", tag="documents", summary="The same for people", media="text/html"),

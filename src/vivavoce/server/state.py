@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
 
@@ -10,6 +11,10 @@ from vivavoce.agent import Agent
 from vivavoce.engines.registry import InstalledEngines
 from vivavoce.errors import ClientError
 from vivavoce.events import Event, Info
+from vivavoce.flows.agent import FlowAgent
+from vivavoce.flows.services import folder_of, services_of
+from vivavoce.flows.sessions import FlowSessions
+from vivavoce.flows.store import FlowStore
 from vivavoce.memory.base import ConversationStore, purge_daily
 from vivavoce.observe.stall import LoopMonitor
 from vivavoce.session.agents import Agents
@@ -17,6 +22,8 @@ from vivavoce.session.conversation import Conversations
 from vivavoce.session.session import Observer
 from vivavoce.session.sessions import Sessions
 from vivavoce.settings import Settings
+
+log = logging.getLogger("vivavoce.flows")
 
 ObserverFactory = Callable[[str], Observer]
 """Makes the observer of one session from its id."""
@@ -48,6 +55,19 @@ class ServerState:
         self.settings = settings
         self.agent = agent or configured_agent(settings)
         """Who answers the sessions that name no flow."""
+        self._default_flow = settings.flows.default if agent is None else None
+        services = services_of(settings, tools=self.agent.toolbox)
+        if isinstance(self.agent, FlowAgent) and self.agent.services is None:
+            self.agent.services = services
+        self.flows = FlowStore(folder_of(settings), services)
+        self.flow_sessions = FlowSessions(
+            services,
+            limit=settings.flows.max_sessions,
+            idle_s=settings.flows.session_idle_s,
+            turn_s=settings.stream.turn_timeout_s,
+            clock=asyncio.get_running_loop().time,
+        )
+        """The clients of flows over HTTP."""
         self.agents = Agents()
         """That one, and those it hands sessions to."""
         self.engines = engines
@@ -70,19 +90,28 @@ class ServerState:
 
     def agent_for(self, flow: str | None) -> Agent:
         """Who answers a session that names *flow*. Raises ClientError NOT_FOUND where there is no such flow."""
+        name = self._default_flow if flow is None else flow
+        if name is not None and (agent := self.flows.agent(name)) is not None:
+            return agent
         if flow is None:
             return self.agent
-        raise ClientError("NOT_FOUND", f"there is no flow {flow!r}")
+        raise ClientError("NOT_FOUND", f"there is no flow {flow[:80]!r}", hint="GET /api/flows lists them")
 
     async def start(self) -> None:
         """Open the store; engines load beside the server, which answers `/ready` meanwhile."""
         await self.store.open()
         self.loop_monitor.start()
         self.agents.begin(self.agent)
+        await self.flows.open()
+        if self._default_flow is not None and self.flows.get(self._default_flow) is None:
+            log.warning(
+                "[FLOW] flows.default: there is no flow %s yet; the agent without a flow answers", self._default_flow
+            )
         retention = purge_daily(self.store, self.settings.memory.retention_days)
         self._tasks = [
             asyncio.create_task(self.engines.start(), name="engines start"),
             asyncio.create_task(retention, name="retention"),
+            asyncio.create_task(self.flows.watch(), name="flows watch"),
         ]
 
     async def started(self) -> None:
@@ -96,7 +125,17 @@ class ServerState:
         def notice(after_s: float) -> Info:
             return Info(message="the server is shutting down", retry_after_s=after_s)
 
-        await self.sessions.drain(notice, self.settings.server.drain_s)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.sessions.drain(notice, self.settings.server.drain_s))
+            group.create_task(self._drain_flows())
+
+    async def _drain_flows(self) -> None:
+        """Let the answers of flows finish, then stop those that have not. New ones are refused from the drain on."""
+        try:
+            async with asyncio.timeout(self.settings.server.drain_s):
+                await self.flow_sessions.quiet()
+        except TimeoutError:
+            await self.flow_sessions.close()
 
     async def stop(self) -> None:
         """Free everything. Sessions have ended before."""
@@ -105,6 +144,7 @@ class ServerState:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        await self.flow_sessions.close()
         await self.agents.close()
         await self.engines.close()
         await self.store.close()

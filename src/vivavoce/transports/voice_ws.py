@@ -9,6 +9,7 @@ import re
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from vivavoce.agent import Agent
 from vivavoce.core.pace import Pace
 from vivavoce.errors import ClientError, ServerBusy, VivavoceError
 from vivavoce.events import (
@@ -75,6 +76,7 @@ class VoiceConnection(SocketConnection):
         super().__init__(websocket, server, outbox)
         self._legacy = legacy
         self._pace = Pace()
+        self._agent = server.agent
         self._told_not_started = float("-inf")
 
     async def _refuse(self, busy: ServerBusy) -> None:
@@ -122,9 +124,18 @@ class VoiceConnection(SocketConnection):
         if start.conversation_id is not None and not is_conversation_id(start.conversation_id):
             raise ClientError("BAD_MESSAGE", "conversation_id must be 1 to 128 characters of A-Z a-z 0-9 . _ -")
         check_rate(Options.default(self._server.settings).started(start).sample_rate)
+        self._agent = self._agent_for(start)
         if start.session_id is None:
             return None
         return await self._server.sessions.resume(start.session_id, self._owner)
+
+    def _agent_for(self, start: Start) -> Agent:
+        """Who answers. Raises ClientError for a flow that is not there."""
+        flow = None if self._legacy else start.flow
+        try:
+            return self._server.agent_for(flow)
+        except ClientError as error:
+            raise ClientError("BAD_MESSAGE", f"start: {error.message}", hint=error.hint) from error
 
     async def _converse(self, start: Start, parked: Parked | None) -> None:
         conversation_id = parked.conversation_id if parked else start.conversation_id or new_conversation_id()
@@ -143,7 +154,7 @@ class VoiceConnection(SocketConnection):
                 self._outbox,
                 self._server.observers(session_id),
                 self._turn_wait_s,
-                self._server.agent,
+                self._agent,
                 self._server.agents,
             )
             if parked is not None:
@@ -225,6 +236,8 @@ class VoiceConnection(SocketConnection):
             raise ClientError("ALREADY_STARTED", "an utterance is open: send stop or cancel first")
         if start.conversation_id not in (None, session.conversation.id):
             raise ClientError("BAD_MESSAGE", "start: another conversation needs another connection")
+        if start.flow is not None and (agent := self._agent_for(start)) is not session.agent:
+            session.follow(agent)
         self._start(session, start, message="listening")
 
     async def _hear(self, session: Session, data: bytes) -> None:
