@@ -64,6 +64,17 @@ class AgentSession(Protocol):
         """What was said and heard so far, oldest first."""
 
     @property
+    def pins(self) -> Sequence[str]:
+        """What is to be remembered as long as the conversation is kept, oldest first."""
+
+    def pin(self, text: str) -> None:
+        """Remember *text* (a line of at most 300 characters; the newest 50 are kept), also when the turn in which it
+        was said is shown no longer. What the user expressly asks to remember, in English, is pinned without this."""
+
+    def unpin(self, text: str | None = None) -> bool:
+        """Forget one pin, or all of them for None; whether there was any."""
+
+    @property
     def timers(self) -> Timers: ...
 
     def say(self, text: str, *, interruptible: bool = True) -> None:

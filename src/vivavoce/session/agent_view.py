@@ -67,6 +67,16 @@ class AgentView:
         return tuple(self._stage.conversation.messages)
 
     @property
+    def pins(self) -> Sequence[str]:
+        return self._stage.conversation.notes.pins
+
+    def pin(self, text: str) -> None:
+        self._stage.conversation.pin(text)
+
+    def unpin(self, text: str | None = None) -> bool:
+        return self._stage.conversation.unpin(text)
+
+    @property
     def timers(self) -> Timers:
         return self._stage.timers
 

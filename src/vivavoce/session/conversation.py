@@ -19,6 +19,7 @@ from vivavoce.errors import ServerBusy
 from vivavoce.memory.base import ConversationStore, Notes, Turn
 from vivavoce.settings import Settings
 from vivavoce.text.notes import MOST_PINS, PIN_CHARS, SUMMARY_CHARS, note, quotable
+from vivavoce.tools.toolbox import specs
 
 log = logging.getLogger(__name__)
 
@@ -255,12 +256,14 @@ class Conversations:
 def room_for(settings: Settings, agent: Agent, instructions: str, llm: ChatModel) -> int | None:
     """Tokens that a conversation may take of a request to *llm*; None for all there is of it.
 
-    What the instructions and the answer take is set aside.
+    What the instructions, the descriptions of tools and the answer take is set aside.
     """
     if llm.name == "offline":
         return None  # it has no window, and knows only what it is shown
     answer = agent.max_tokens or max(settings.llm.max_tokens, settings.openai.max_tokens)
-    return settings.memory.max_tokens - answer - context.tokens(instructions) - context.PER_MESSAGE
+    tools = msgspec.json.encode(specs(agent.toolbox.present())).decode() if agent.toolbox else ""
+    told = context.tokens(instructions) + context.tokens(tools) + context.PER_MESSAGE
+    return settings.memory.max_tokens - answer - told
 
 
 def sendable(text: str) -> str:
