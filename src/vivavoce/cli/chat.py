@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import aclosing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -22,30 +23,39 @@ if TYPE_CHECKING:
 @click.argument("message", nargs=-1)
 @click.option("--url", default=None, help="The server's WebSocket. [ws://127.0.0.1:PORT/ws, else in-process]")
 @click.option("--local", is_flag=True, help="Use an in-process server.")
+@click.option("--agent", type=click.Path(path_type=Path), metavar="FILE",
+              help="In-process, and the agent that FILE makes answers.")  # fmt: skip
 @click.option("--conversation", metavar="ID", default=None, help="Go on with a conversation.")
 @click.option("--language", default=None, help="Such as en_US.")
 @with_settings()
 def command(
-    loaded: Loaded, *, message: tuple[str, ...], url: str | None, local: bool, conversation: str | None,
-    language: str | None,
+    loaded: Loaded, *, message: tuple[str, ...], url: str | None, local: bool, agent: Path | None,
+    conversation: str | None, language: str | None,
 ) -> None:  # fmt: skip
     """Type, and read the answer as it is made. With MESSAGE: one question, one answer.
 
     Ends with an empty end of input (Ctrl+D).
     """
     limit_math_threads()
-    asyncio.run(_chat(loaded, " ".join(message), url, conversation, language, local=local))
+    asyncio.run(_chat(loaded, " ".join(message), url, conversation, language, local=local, agent=agent))
 
 
 async def _chat(
-    loaded: Loaded, message: str, url: str | None, conversation: str | None, language: str | None, *, local: bool
+    loaded: Loaded,
+    message: str,
+    url: str | None,
+    conversation: str | None,
+    language: str | None,
+    *,
+    local: bool,
+    agent: Path | None,
 ) -> None:
     from vivavoce.cli.session import session
     from vivavoce.cli.terminal import lines
     from vivavoce.events import Start
 
     start = Start(conversation_id=conversation, language=language)
-    async with session(loaded, url, start, local=local) as client, asyncio.TaskGroup() as group:
+    async with session(loaded, url, start, local=local, agent=agent) as client, asyncio.TaskGroup() as group:
         view = View(client)
         receiving = group.create_task(view.run(), name="chat view")
         if client.info.warning:

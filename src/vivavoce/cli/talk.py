@@ -14,6 +14,8 @@ from vivavoce.settings import Loaded, limit_math_threads
 @click.command()
 @click.option("--url", default=None, help="The server's WebSocket. [ws://127.0.0.1:PORT/ws, else in-process]")
 @click.option("--local", is_flag=True, help="Use an in-process server.")
+@click.option("--agent", type=click.Path(path_type=Path), metavar="FILE",
+              help="In-process, and the agent that FILE makes answers.")  # fmt: skip
 @click.option("--wav", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
               help="Speak this recording instead of the microphone.")  # fmt: skip
 @click.option("--save", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
@@ -27,8 +29,8 @@ from vivavoce.settings import Loaded, limit_math_threads
 @click.option("--language", default=None, help="Such as en_US.")
 @with_settings()
 def command(
-    loaded: Loaded, *, url: str | None, local: bool, wav: Path | None, save: Path | None, typed: str | None,
-    turns: int | None, half_duplex: bool, conversation: str | None, language: str | None,
+    loaded: Loaded, *, url: str | None, local: bool, agent: Path | None, wav: Path | None, save: Path | None,
+    typed: str | None, turns: int | None, half_duplex: bool, conversation: str | None, language: str | None,
 ) -> None:  # fmt: skip
     """Talk with a running server, or with one inside this process.
 
@@ -40,7 +42,7 @@ def command(
 
     plan = Plan(recording=wav, save=save, typed=typed, turns=turns, half_duplex=half_duplex)
     try:
-        asyncio.run(talk(loaded, plan, url=url, conversation=conversation, language=language, local=local))
+        asyncio.run(talk(loaded, plan, url=url, conversation=conversation, language=language, local=local, agent=agent))
     except KeyboardInterrupt:
         if plan.has_end:
             raise

@@ -62,7 +62,14 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 async def talk(
-    loaded: Loaded, plan: Plan, *, url: str | None, conversation: str | None, language: str | None, local: bool
+    loaded: Loaded,
+    plan: Plan,
+    *,
+    url: str | None,
+    conversation: str | None,
+    language: str | None,
+    local: bool,
+    agent: Path | None = None,
 ) -> None:
     """Hold the conversation. Raises Failed when it cannot be held, or a turn failed."""
     frames = await asyncio.to_thread(_read, plan.recording) if plan.recording else b""
@@ -71,7 +78,7 @@ async def talk(
     if not plan.has_end:
         device_name("input")
     start = Start(sample_rate=RATE_HZ, conversation_id=conversation, language=language)
-    async with session(loaded, url, start, local=local) as client, AsyncExitStack() as stack:
+    async with session(loaded, url, start, local=local, agent=agent) as client, AsyncExitStack() as stack:
         talking = Talking(client, plan)
         if talking.speaker is not None:
             stack.enter_context(talking.speaker.running())

@@ -85,6 +85,7 @@ async def stream_config(request: Request) -> Response:
             "backpressure_skip_frames": stream.backpressure_skip_frames,
             "tts_max_phrase_length": settings.tts.max_phrase_length,
             "debug": stream.debug,
+            "agent": state.agent.name,
             "engines": state.engines.report(),
             "hints": state.engines.hints(),
             "language": settings.tts.language,
