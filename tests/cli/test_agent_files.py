@@ -150,10 +150,7 @@ def test_a_broken_file_opens_no_port(run: Run, tmp_path: Path) -> None:
         assert result.returncode == 1
         assert result.stderr == "Error: shop.py, line 1: ModuleNotFoundError: No module named 'nothing_of_the_kind'\n"
     assert "there is no file gone.py" in run("serve", "gone.py", "--reload").stderr
-    assert (
-        "give one of them"
-        in run("talk", "--agent", "shop.py", "--url", "ws://127.0.0.1:1/ws", "--save", "x.wav").stderr
-    )
+    assert "give one of them" in run("chat", "--agent", "shop.py", "--url", "ws://127.0.0.1:1/ws", "hi").stderr
 
 
 @pytest.mark.xdist_group("cli")
