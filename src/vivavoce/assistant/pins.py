@@ -29,8 +29,11 @@ def noted(pins: Iterable[str], said: str) -> tuple[str, ...]:
 
     A newer pin takes the place of what it corrects ("my car is on level five"). Each is in the user's own words.
     """
+    relevant = [clause for clause in clauses(said) if RELEVANT.search(clause)]
+    if not relevant:
+        return tuple(pins)
     kept = {slot(pin): pin for pin in pins}
-    for clause in filter(RELEVANT.search, clauses(said)):
+    for clause in relevant:
         for way in readings(clean(clause)):
             if forget := recall.forgotten(way):
                 _forget(kept, forget)

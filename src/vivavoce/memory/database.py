@@ -52,6 +52,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 """Entry n leads from schema n to n + 1; `user_version` says where a file is. Append here, never change an entry."""
 
 _COLUMNS = Turn.__struct_fields__
+_STEPS_AT = _COLUMNS.index("steps")
 _INSERT_TURN = (  # no text from outside is in these
     f"INSERT INTO turn ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "  # noqa: S608
     "ON CONFLICT (conversation_id, key) DO NOTHING"
@@ -273,15 +274,16 @@ class Database:
 
 
 def _row(turn: Turn) -> tuple[Any, ...]:
-    values = {**msgspec.structs.asdict(turn), "steps": msgspec.json.encode(turn.steps).decode()}
-    return tuple(values[name] for name in _COLUMNS)
+    values = list(msgspec.structs.astuple(turn))
+    values[_STEPS_AT] = msgspec.json.encode(turn.steps).decode()
+    return tuple(values)
 
 
 def _turn(row: tuple[Any, ...]) -> Turn:
     values = dict(zip(_COLUMNS, row, strict=True))
-    return Turn(
-        **{**values, "interrupted": bool(values["interrupted"]), "steps": _decoded(_STEPS, values["steps"])},
-    )
+    values["interrupted"] = bool(values["interrupted"])
+    values["steps"] = _decoded(_STEPS, values["steps"]) if values["steps"] != "[]" else ()
+    return Turn(**values)
 
 
 def _decoded(decoder: msgspec.json.Decoder[tuple[T, ...]], stored: str) -> tuple[T, ...]:
