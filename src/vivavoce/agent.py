@@ -25,6 +25,7 @@ import msgspec
 
 from vivavoce.engines.base import ChatModel, ChatRequest, Delta, Message, Timers
 from vivavoce.events import ServerMessage
+from vivavoce.settings import Settings
 from vivavoce.tools.base import Successor, given_to_tools
 from vivavoce.tools.loop import ToolLimits, answer_with_tools
 from vivavoce.tools.toolbox import Toolbox, specs
@@ -180,6 +181,8 @@ class Agent(Successor):
         self.still_there = still_there
         self.still_there_times = still_there_times
         self.client_instructions = client_instructions
+        self.syntheses: int | None = None
+        """Phrases of an answer that are made at the same time; None for the configured number."""
         hooks = {
             "on_user_turn": on_user_turn,
             "before_llm": before_llm,
@@ -199,6 +202,9 @@ class Agent(Successor):
         return name in self.__dict__ or getattr(type(self), name) is not getattr(Agent, name)
 
     # --- life -------------------------------------------------------------------------------------------------------
+
+    def configure(self, settings: Settings) -> None:
+        """Told before `start`, and whenever it takes over a session, under which settings it works."""
 
     @property
     def needs_start(self) -> bool:

@@ -298,6 +298,20 @@ class Streaming(Section, frozen=True):
     ab: Annotated[bool, opt("Measure streaming against traditional parsing")] = False
 
 
+class Commands(Section, frozen=True):
+    """Sentence templates, and when they answer in the place of the model's stream."""
+
+    source: Annotated[
+        Literal["built-in", "home-assistant", "none"],
+        opt("Whose templates; home-assistant needs the extra of that name"),
+    ] = "built-in"
+    intents_file: Annotated[
+        str | None, opt("Templates of your own, a YAML file or a folder with one for each language")
+    ] = None
+    first_token_timeout_s: Annotated[float, opt("They answer when no token came", ge=0.05, le=600)] = 4.0
+    token_timeout_s: Annotated[float, opt("They answer when the stream stalls", ge=0.05, le=600)] = 2.5
+
+
 class Flows(Section, frozen=True):
     """Conversation graphs, and what their HTTP nodes may reach."""
 
@@ -369,6 +383,7 @@ class Settings(Section, frozen=True):
     memory: Memory = Memory()
     models: Models = Models()
     cache: Cache = Cache()
+    commands: Commands = Commands()
     flows: Flows = Flows()
     livekit: Livekit = Livekit()
     log: Log = Log()

@@ -232,12 +232,13 @@ class Catalog:
         for entity in self.entities:
             context = {"domain": entity.kind} if entity.kind else {}
             names += [(name, entity.name, context) for name in (entity.name, *entity.aliases)]
-        texts: dict[str, hassil.SlotList] = {
-            "name": hassil.TextSlotList.from_tuples(names, allow_template=False, name="name")
-        }
+        own = data.get("lists", {})
+        texts: dict[str, hassil.SlotList] = {}
+        if names or not own.get("name", {}).get("values"):
+            texts["name"] = hassil.TextSlotList.from_tuples(names, allow_template=False, name="name")
         areas = dict.fromkeys(entity.area for entity in self.entities if entity.area)
         for name, values in {"area": tuple(areas), "floor": (), **self._lists}.items():
-            if name in self._lists or name not in data.get("lists", {}) or not data["lists"][name].get("values"):
+            if name in self._lists or values or not own.get(name, {}).get("values"):
                 texts[name] = hassil.TextSlotList.from_strings(values, allow_template=False, name=name)
         return texts
 

@@ -335,16 +335,19 @@ async def process_command(
     limits: StreamLimits | None = None,
     finish: Finish = say_response,
     answered: Iterable[str] = (),
+    language: str = "en",
     session: str = "",
 ) -> AsyncIterator[StreamingCommand]:
     """Understand *text*: see `StreamingCommand`. Leaving the block stops whatever still runs.
 
     model: None leaves it to the templates. request: the conversation it belongs to, *text* last; its instructions come
     before ours. answered: intents that *finish* has the answer to, so that the model's own is not said.
-    session: its id, for the log.
+    language: where there is no *request*. session: its id, for the log.
     """
     settings = settings or Streaming()
-    own = request or ChatRequest(messages=(Message(role="user", content=text[:MOST_TEXT]),), host=Alone())
+    own = request or ChatRequest(
+        messages=(Message(role="user", content=text[:MOST_TEXT]),), host=Alone(), language=language
+    )
     intents = catalog.of(own.language)
     asked = msgspec.structs.replace(
         own, instructions=instructions(intents, own.instructions), answer_schema=answer_schema(intents)

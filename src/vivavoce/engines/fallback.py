@@ -126,7 +126,10 @@ class Fallback:
         await self.second.close()
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
-        """Yield the first's answer, or the second's if the first failed before its first delta."""
+        """Yield the first's answer, or the second's if the first failed before its first delta.
+
+        Who asks for JSON has a fallback of its own: the second's words would be no answer. Raises why there is none.
+        """
         if not self._breaker.open:
             clock = asyncio.get_running_loop().time
             asked, begun, failed = clock(), False, False
@@ -142,11 +145,15 @@ class Fallback:
                 if begun:
                     raise
                 self._turned_down(error)
+                if request.answer_schema is not None:
+                    raise
             else:
                 return
             finally:
                 if not begun and not failed and clock() - asked >= self._patience_s:
                     self._failed(EngineUnavailable("llm", f"no answer within {clock() - asked:.0f} s"))
+        elif request.answer_schema is not None:
+            raise self.failure or EngineUnavailable("llm", f"{self.first.name} does not work")
         async with aclosing(self.second.stream(request)) as deltas:
             async for delta in deltas:
                 yield delta

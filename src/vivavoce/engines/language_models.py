@@ -6,7 +6,7 @@ from vivavoce.core.retry import Breaker
 from vivavoce.engines.base import ChatModel
 from vivavoce.engines.fallback import Fallback, Retrying
 from vivavoce.engines.routing import Borrowed, Routed, Tuned
-from vivavoce.settings import ModelOptions, Settings
+from vivavoce.settings import ModelOptions, Settings, Streaming
 
 AUTO_LOOK_S = 0.3
 """How long `auto` waits for an Ollama that nobody has named."""
@@ -27,6 +27,16 @@ def offline() -> ChatModel:
     from vivavoce.engines.llm.offline import OfflineChat
 
     return OfflineChat()
+
+
+def for_commands(settings: Settings) -> ChatModel | None:
+    """The model that STREAMING_MODEL and STREAMING_OLLAMA_URL name, where it is another than Ollama's in general."""
+    own, unset = settings.streaming, Streaming()
+    wanted = own.ollama_url, own.model
+    if wanted in ((unset.ollama_url, unset.model), (settings.ollama.base_url, settings.ollama.model)):
+        return None
+    engine = _ollama(settings, own.model, ModelOptions(base_url=own.ollama_url))
+    return _fallback(Tuned(engine, settings.llm.models), offline(), Breaker(), settings)
 
 
 def auto_provider(settings: Settings) -> str:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from vivavoce.agent import Agent
+from vivavoce.commands.agent import FlowCommands
 from vivavoce.engines.registry import InstalledEngines
 from vivavoce.errors import ClientError
 from vivavoce.events import Event, Info
@@ -55,8 +56,9 @@ class ServerState:
         self.settings = settings
         self.agent = agent or configured_agent(settings)
         """Who answers the sessions that name no flow."""
+        self.agent.configure(settings)
         self._default_flow = settings.flows.default if agent is None else None
-        services = services_of(settings, tools=self.agent.toolbox)
+        services = services_of(settings, tools=self.agent.toolbox, commands=FlowCommands(self.agent, settings))
         if isinstance(self.agent, FlowAgent) and self.agent.services is None:
             self.agent.services = services
         self.flows = FlowStore(folder_of(settings), services)

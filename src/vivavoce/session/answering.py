@@ -167,7 +167,7 @@ class Answering:
                 max_tokens_per_phrase=settings.streaming.max_tokens_per_phrase,
                 max_buffer_time=settings.streaming.max_buffer_time,
             ),
-            limits=reply_limits(settings),
+            limits=reply_limits(settings, floor.agent),
             emit=emit,
             clock=self._clock,
             confirmed=confirmed,
@@ -415,13 +415,13 @@ def tool_limits(settings: Settings) -> ToolLimits:
     )
 
 
-def reply_limits(settings: Settings) -> ReplyLimits:
-    """The limits of a reply, from the settings."""
+def reply_limits(settings: Settings, agent: Agent) -> ReplyLimits:
+    """The limits of a reply of *agent*, from the settings."""
     return ReplyLimits(
         first_token_s=settings.llm.first_token_timeout_s,
         token_s=settings.llm.token_timeout_s,
         llm_s=settings.llm.timeout_s,
         phrase_s=settings.tts.timeout_s,
         pending=settings.stream.max_pending_phrases,
-        parallel=settings.tts.thread_workers,
+        parallel=agent.syntheses or settings.tts.thread_workers,
     )

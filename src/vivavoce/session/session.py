@@ -77,6 +77,7 @@ class Session:
         process."""
         self.agent = agent or Agent(client_instructions=True)
         """Who answers."""
+        self.agent.configure(settings)
         self._agents = agents or Agents()
         self.ready = self._agents.ready
         self.id = id
@@ -275,6 +276,7 @@ class Session:
 
     def follow(self, agent: Agent) -> None:
         """From now on *agent* answers."""
+        agent.configure(self.settings)
         self._agents.begin(agent)
         before, self.agent = self.agent, agent
         self._apply(self.options.led_by(agent, before, self.settings))
