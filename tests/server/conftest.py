@@ -76,7 +76,9 @@ def store() -> MemoryStore:
 
 @pytest.fixture
 def make_app(clock: Clock, store: ConversationStore) -> MakeApp:
-    def make(store: ConversationStore = store, **settings: Any) -> Gate:
+    def make(
+        store: ConversationStore = store, conversations_open: Conversations | None = None, **settings: Any
+    ) -> Gate:
         app = Starlette(
             routes=[
                 Route("/", page),
@@ -95,7 +97,7 @@ def make_app(clock: Clock, store: ConversationStore) -> MakeApp:
             ],
             exception_handlers=handlers(),
         )
-        app.state.server = SimpleNamespace(store=store, conversations=Conversations(store))
+        app.state.server = SimpleNamespace(store=store, conversations=conversations_open or Conversations(store))
         sockets = ("/ws", "/ws/chat/stream")
         return Gate(app, Server(**settings), sockets=sockets, uploads=("/upload",), clock=clock)
 

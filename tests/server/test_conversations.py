@@ -14,9 +14,10 @@ from server.conftest import MakeApp
 from vivavoce.engines.base import Message, ToolCall
 from vivavoce.errors import ClientError
 from vivavoce.memory import MemoryStore
-from vivavoce.memory.base import Turn
+from vivavoce.memory.base import Notes, Turn
 from vivavoce.server.auth import owner_of_key
 from vivavoce.server.conversations import parse_before
+from vivavoce.session.conversation import Conversations
 
 
 def turn(conversation: str, number: int, **fields: object) -> Turn:
@@ -123,6 +124,36 @@ async def test_another_title(make_app: MakeApp, filled: MemoryStore) -> None:
         answer = await http.patch("/api/conversations/c1", json={"title": " Booking\na table\x1b "})
         assert (answer.status_code, answer.json()["title"]) == (200, "Booking a table")
         assert (await http.get("/api/conversations/c1")).json()["title"] == "Booking a table"
+
+
+async def test_what_is_pinned_is_shown_and_can_be_changed(make_app: MakeApp, store: MemoryStore) -> None:
+    notes = Notes(pins=("my car is red",), summary="They spoke of cars.", covers="k", since=1.0)
+    await store.append(turn("c", 1), "local", notes)
+    conversations = Conversations(store)
+    app = make_app(conversations_open=conversations)
+    async with client(app) as http, conversations.enter("c", "local") as live:
+        shown = (await http.get("/api/conversations/c")).json()
+        assert (shown["pins"], shown["summary"]) == (["my car is red"], "They spoke of cars.")
+        both = {"title": "Cars", "pins": ["tea is at\nfive", "my dog is old"]}
+        answer = await http.patch("/api/conversations/c", json=both)
+        assert (answer.status_code, answer.json()["title"]) == (200, "Cars")
+        shown = (await http.get("/api/conversations/c")).json()
+        assert (shown["pins"], shown["summary"]) == (["tea is at five", "my dog is old"], "They spoke of cars.")
+        assert live is not None
+        assert live.notes.pins == ("tea is at five", "my dog is old")
+        assert (await http.patch("/api/conversations/c", json={"pins": []})).status_code == 200
+        assert (await http.get("/api/conversations/c")).json()["pins"] == []
+        assert live.notes.pins == ()
+        assert (await http.patch("/api/conversations/none", json={"pins": []})).status_code == 404
+        live.pin("what is said later")
+    assert (await store.notes("c", "local")).pins == ("what is said later",)
+
+
+@pytest.mark.parametrize("pins", [[""], ["x" * 301], ["x"] * 51, "x", [1], None])
+async def test_bad_pins(make_app: MakeApp, filled: MemoryStore, pins: object) -> None:
+    async with client(make_app()) as http:
+        answer = await http.patch("/api/conversations/c1", json={"pins": pins})
+    assert (answer.status_code, answer.json()["code"]) == (400, "BAD_MESSAGE")
 
 
 BAD_BODIES = [b"", b"{", b"{}", b"[]", b'{"title": 1}', b'{"title": ""}', b'{"title": " \\n"}', b'{"title": "\xff"}']

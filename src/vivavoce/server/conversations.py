@@ -18,6 +18,7 @@ from vivavoce.memory.base import ConversationStore, Summary, is_conversation_id,
 from vivavoce.server.answers import json_answer
 from vivavoce.server.auth import PAGE_TOKEN_LIFETIME_S, TOKEN_LIFETIME_S, Access
 from vivavoce.server.state import ServerState
+from vivavoce.text.notes import MOST_PINS, PIN_CHARS
 
 LISTED = 50
 LISTED_AT_MOST = 200
@@ -55,12 +56,24 @@ class RememberedConversation(msgspec.Struct, frozen=True):
     title: str
     updated: float
     turns: list[RememberedTurn]
+    pins: tuple[str, ...] = ()
+    """What the user asked to be remembered, oldest first."""
+    summary: str = ""
+    """What was said before the turns that a model is still shown, as a model has put it (`memory.summary`)."""
 
 
-class NewTitle(msgspec.Struct, frozen=True):
-    """What to call a conversation."""
+class ConversationChange(msgspec.Struct, frozen=True):
+    """What to change of a conversation; at least one of both."""
 
-    title: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    title: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | msgspec.UnsetType = msgspec.UNSET
+    """What to call it."""
+    pins: (
+        Annotated[
+            list[Annotated[str, msgspec.Meta(min_length=1, max_length=PIN_CHARS)]], msgspec.Meta(max_length=MOST_PINS)
+        ]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
+    """All that is to be remembered, in place of what was; none: forget every pin, on disk too."""
 
 
 class ClientToken(msgspec.Struct, frozen=True):
@@ -89,7 +102,7 @@ async def one_conversation(request: Request) -> Response:
     """One route for all its methods: a wrong one is then told which are right."""
     match request.method:
         case "PATCH":
-            return await rename(request)
+            return await change(request)
         case "DELETE":
             return await delete(request)
         case _:
@@ -107,21 +120,31 @@ async def show(request: Request) -> Response:
         msgspec.convert(turn, RememberedTurn, from_attributes=True)
         for turn in await store.load(conversation_id, owner, limit)
     ]
-    return json_answer(RememberedConversation(summary.id, summary.title, summary.updated, turns))
+    notes = await store.notes(conversation_id, owner)
+    return json_answer(
+        RememberedConversation(summary.id, summary.title, summary.updated, turns, notes.pins, notes.summary)
+    )
 
 
-async def rename(request: Request) -> Response:
-    """Give a conversation another title."""
+async def change(request: Request) -> Response:
+    """Give a conversation another title, or other pins."""
     conversation_id, owner, store = _id(request), _owner(request), _store(request)
     try:
-        wanted = msgspec.json.decode(await request.body(), type=NewTitle)
+        wanted = msgspec.json.decode(await request.body(), type=ConversationChange)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ClientError("BAD_MESSAGE", str(error), hint='Send {"title": "…"}, 1 to 200 characters.') from error
-    title = one_line(wanted.title)
-    if not title:
-        raise ClientError("BAD_MESSAGE", "A title has at least one letter.")
-    if not await store.rename(conversation_id, owner, title):
-        raise _missing(store)
+    if wanted.title is msgspec.UNSET and wanted.pins is msgspec.UNSET:
+        raise ClientError("BAD_MESSAGE", "There is neither a title nor pins.", hint='Send {"title": "…"}.')
+    if wanted.title is not msgspec.UNSET:
+        title = one_line(wanted.title)
+        if not title:
+            raise ClientError("BAD_MESSAGE", "A title has at least one letter.")
+        if not await store.rename(conversation_id, owner, title):
+            raise _missing(store)
+    if wanted.pins is not msgspec.UNSET:
+        state: ServerState = request.app.state.server
+        if not await state.conversations.pin(conversation_id, owner, wanted.pins):
+            raise _missing(store)
     summary = await store.summary(conversation_id, owner)
     if summary is None:  # deleted in between
         raise _missing(store)

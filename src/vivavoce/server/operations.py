@@ -13,7 +13,7 @@ from vivavoce.engines.base import Voice
 from vivavoce.flows.sessions import FlowInput
 from vivavoce.memory.base import Summary
 from vivavoce.server import conversations
-from vivavoce.server.conversations import ClientToken, ConversationPage, NewTitle, RememberedConversation
+from vivavoce.server.conversations import ClientToken, ConversationChange, ConversationPage, RememberedConversation
 from vivavoce.server.flows import FlowDocument, FlowList, SavedFlow
 
 Json = dict[str, Any]
@@ -104,8 +104,9 @@ OPERATIONS: tuple[Operation, ...] = (
         answer=RememberedConversation, errors=(400, 404, 503),
     ),
     Operation(
-        method="patch", path="/api/conversations/{conversation_id}", tag="conversations", summary="Change the title",
-        parameters=(_ID,), body=NewTitle, answer=Summary, errors=(400, 404, 503),
+        method="patch", path="/api/conversations/{conversation_id}", tag="conversations",
+        summary="Change the title, or what is to be remembered", parameters=(_ID,), body=ConversationChange,
+        answer=Summary, errors=(400, 404, 503),
     ),
     Operation(
         method="delete", path="/api/conversations/{conversation_id}", tag="conversations",

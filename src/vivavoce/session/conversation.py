@@ -143,6 +143,11 @@ class Conversation:
         was, self.notes = self.notes, msgspec.structs.replace(self.notes, pins=left)
         return left != was.pins
 
+    def repinned(self, pins: tuple[str, ...]) -> None:
+        """The store has *pins* now."""
+        self.notes = msgspec.structs.replace(self.notes, pins=pins)
+        self._kept = msgspec.structs.replace(self._kept, pins=pins)
+
     def _pinned(self, pins: tuple[str, ...]) -> None:
         if pins != self.notes.pins:
             clean = tuple(quotable(pin, PIN_CHARS) for pin in pins[-MOST_PINS:])
@@ -236,6 +241,23 @@ class Conversations:
             conversation, users = self._open.pop(key)
             if users > 1:
                 self._open[key] = (conversation, users - 1)
+
+    async def pin(self, id: str, owner: str, pins: Sequence[str]) -> bool:
+        """Remember *pins* in place of what was pinned before, which is then off the disk too.
+
+        False if there is no such conversation. Raises ServerBusy while the store is degraded.
+        """
+        async with self._loading:  # nobody may load it as it was before
+            found = self._open.get((id, owner))
+            before = found[0].notes if found else await self._store.notes(id, owner)
+            wanted = Conversation(id, owner, self._store, (), before)
+            wanted.unpin()
+            for pin in pins:
+                wanted.pin(pin)
+            done = await self._store.annotate(id, owner, wanted.notes)
+        if found and done:
+            found[0].repinned(wanted.notes.pins)
+        return done
 
     async def delete(self, id: str, owner: str) -> bool:
         """Forget a conversation, on disk too; whoever is in it goes on without its past.
