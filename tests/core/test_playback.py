@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vivavoce.core.playback import SETTLE_S, Playback
+from vivavoce.core.playback import SETTLE_S, Playback, Reading
 
 
 def spoken(*phrases: tuple[str, float], now: float = 10.0) -> Playback:
@@ -123,3 +123,16 @@ def test_heard_is_always_a_prefix_and_grows(
         if playback.heard_s(at) < before:
             assert before <= at + 1e-9, "the first report replaces the estimate"
     assert playback.heard_s(at) == pytest.approx(playback.heard_s(at))
+
+
+def test_who_reads_has_heard_what_was_shown_and_waits_for_no_speech() -> None:
+    shown = ["Once upon a "]
+    reading = Reading(lambda: shown[0])
+    reading.phrase(1, "Once upon a time.")
+    reading.made(1, 2.0)
+    reading.sent(1, 2.0, 10.0)
+    assert reading.ends_at(10.0) == 10.0
+    assert reading.heard_text(10.0) == "Once upon a"
+    shown[0] = "Once upon a time. There was"
+    assert reading.heard_text(10.1) == "Once upon a time. There was"
+    assert reading.audible

@@ -9,7 +9,9 @@ import msgspec
 import pytest
 
 from kit import run_virtually
+from vivavoce.core.playback import Playback, Reading
 from vivavoce.events import (
+    Error,
     FinalTranscript,
     Info,
     Interrupted,
@@ -196,5 +198,64 @@ def test_what_is_sent_again_weighs_what_it_is() -> None:
         assert not room.done()
         await outbox.next()
         await room
+
+    run_virtually(scenario())
+
+
+class Shouting:
+    """A wire of one kind of message."""
+
+    def encode(self, message: ServerMessage) -> str | None:
+        return message.message.upper() if isinstance(message, Info) else None
+
+    def playback(self) -> Playback:
+        return Reading(lambda: "shown")
+
+
+def test_a_dialect_has_its_own_forms_and_nothing_is_kept_for_it() -> None:
+    async def scenario() -> None:
+        outbox = Outbox(OutboxLimits(), only=(Info, Error), dialect=Shouting())
+        assert outbox.takes(Info)
+        assert not outbox.takes(TTSChunk)
+        assert outbox.playback().heard_text(0.0) == "shown"
+        assert isinstance(Outbox(OutboxLimits()).playback(), Playback)
+        for message in (Error(code="X", message="not told"), LLMToken(text="nor this"), Info(message="one")):
+            outbox.put(message)
+        outbox.put_text("as it is")
+        assert [await outbox.next(), await outbox.next()] == ["ONE", "as it is"]
+        outbox.put(Info(message="too late"))
+        outbox.close()
+        assert (outbox.n, list(outbox.replay)) == (0, [])
+        assert await outbox.next() is None
+
+    run_virtually(scenario())
+
+
+def test_drained_means_sent_not_only_taken() -> None:
+    async def scenario() -> None:
+        outbox = Outbox(OutboxLimits())
+        await outbox.drained()
+        outbox.put(Info(message="one"))
+        waiting = asyncio.create_task(outbox.drained())
+        await outbox.next()  # taken, and being sent
+        await asyncio.sleep(1)
+        assert not waiting.done()
+        following = asyncio.create_task(outbox.next())
+        await waiting
+        outbox.close()
+        assert await following is None
+
+    run_virtually(scenario())
+
+
+def test_a_frame_that_is_never_sent_does_not_hold_up_the_end() -> None:
+    async def scenario() -> None:
+        outbox = Outbox(OutboxLimits())
+        outbox.put(Info(message="one"))
+        await outbox.next()
+        waiting = asyncio.create_task(outbox.drained())
+        await asyncio.sleep(0)
+        outbox.close()
+        await waiting
 
     run_virtually(scenario())
