@@ -228,7 +228,6 @@ def _words(content: object) -> str:
 def _as_sent(said: Message) -> dict[str, Any]:
     sent: dict[str, Any] = {"role": said.role, "content": said.content}
     if said.calls:
-        sent["content"] = said.content or None
         sent["tool_calls"] = [
             {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
             for call in said.calls
