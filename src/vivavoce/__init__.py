@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from vivavoce.agent import Agent, AgentSession, Asked, NoReply
     from vivavoce.app import create_app
     from vivavoce.engines.base import ChatRequest, Message
+    from vivavoce.flows.agent import FlowAgent
+    from vivavoce.flows.client import FlowClient
+    from vivavoce.flows.errors import FlowError
     from vivavoce.text.phrases import PhraseBuffer
     from vivavoce.text.sentences import SentenceStreamBuffer, stream_with_sentences
     from vivavoce.tools.base import ToolError
@@ -22,6 +25,9 @@ __all__ = [
     "AgentSession",
     "Asked",
     "ChatRequest",
+    "FlowAgent",
+    "FlowClient",
+    "FlowError",
     "Message",
     "NoReply",
     "PhraseBuffer",
@@ -38,6 +44,9 @@ _HOMES = {
     "vivavoce.agent": ("Agent", "AgentSession", "Asked", "NoReply"),
     "vivavoce.app": ("create_app",),
     "vivavoce.engines.base": ("ChatRequest", "Message"),
+    "vivavoce.flows.agent": ("FlowAgent",),
+    "vivavoce.flows.client": ("FlowClient",),
+    "vivavoce.flows.errors": ("FlowError",),
     "vivavoce.text.phrases": ("PhraseBuffer",),
     "vivavoce.text.sentences": ("SentenceStreamBuffer", "stream_with_sentences"),
     "vivavoce.tools.base": ("ToolError",),

@@ -64,6 +64,12 @@ def test_events_have_names() -> None:
     assert events == [ServerSentEvent("a", "error"), ServerSentEvent("b", "message")]
 
 
+def test_an_id_holds_until_the_next() -> None:
+    events = decoded(b"data: a\n\nid: 7.1\ndata: b\n\ndata: c\n\nid: x\0y\nid:\ndata: d\n\nid: 9\n\ndata: e\n\n")
+    assert [event.id for event in events] == ["", "7.1", "7.1", "", "9"]
+    assert decoded(b"id: 1\nid: a\0\ndata: f\n\n")[0].id == "1"
+
+
 @pytest.mark.parametrize("source", [b"data: " + b"x" * 200, b"data: x\n" * 60, b": " + b"x" * 200 + b"\n"])
 def test_too_long_an_event_is_refused_behind_those_before(source: bytes) -> None:
     for step in (1, 7, 1000):

@@ -17,6 +17,7 @@ VERBS = {
     "transcribe": "Write down recordings.",
     "say": "Speak a text.",
     "doctor": "What is installed, what is used, what could be better.",
+    "flow": "Check, show and list conversation flows.",
     "config": "Show or check the configuration.",
 }
 

@@ -241,3 +241,10 @@ def _write(folder: Path, name: str, document: Mapping[str, Any]) -> tuple[str, S
     finally:
         os.close(directory)
     return name, _stamp(path)
+
+
+async def read_folder(folder: Path | None) -> FlowStore:
+    """The flows of a folder as they are now, for looking at them."""
+    store = FlowStore(folder, Services())
+    await store.open()
+    return store

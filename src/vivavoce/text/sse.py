@@ -1,6 +1,6 @@
 """Server-sent events, decoded as their bytes come in.
 
-The rules are those of the HTML standard, section 9.2.6, for the fields `event` and `data`.
+The rules are those of the HTML standard, section 9.2.6, for the fields `event`, `data` and `id`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ class ServerSentEvent(msgspec.Struct, frozen=True, gc=False):
 
     data: str
     event: str = "message"
+    id: str = ""
+    """The last one that was given, by this event or one before it."""
 
 
 class EventTooLong(ValueError):
@@ -33,7 +35,7 @@ class ServerSentEvents:
         self._line = bytearray()  # the last line, as far as it is known
         self._ended_by_cr = False
         self._first = True
-        self._event = ""
+        self._event = self._id = ""
         self._data: list[str] = []
         self._size = 0
 
@@ -74,10 +76,13 @@ class ServerSentEvents:
             self._size += len(value) + 1
         elif name == "event":
             self._event = value
+        elif name == "id" and "\0" not in value:
+            self._id = value
 
     def _dispatch(self) -> ServerSentEvent | None:
         """The event that a blank line ends; None when it has no data."""
-        event = ServerSentEvent("\n".join(self._data), self._event or "message") if self._data else None
+        data = "\n".join(self._data)
+        event = ServerSentEvent(data, self._event or "message", self._id) if self._data else None
         self._data.clear()
         self._event, self._size = "", 0
         return event
