@@ -113,11 +113,11 @@ def _openai(settings: Settings, model: str | None, options: ModelOptions, *, ven
             headers=llm.headers | options.headers, temperature=llm.temperature, max_tokens=llm.max_tokens,
             connect_s=llm.connect_timeout_s,
         )  # fmt: skip
-    headers = {} if llm.base_url else llm.headers
+    main = not llm.base_url and llm.provider in ("auto", "openai")  # else the general key and headers are another's
     return OpenAIChat(
         base_url=own.base_url or VENDOR_URL, model=model or llm.model or own.model,
-        api_key=options.api_key or own.api_key or (None if llm.base_url else llm.api_key),
-        headers=headers | options.headers, temperature=own.temperature, max_tokens=own.max_tokens,
+        api_key=options.api_key or own.api_key or (llm.api_key if main else None),
+        headers=(llm.headers if main else {}) | options.headers, temperature=own.temperature, max_tokens=own.max_tokens,
         connect_s=llm.connect_timeout_s,
     )  # fmt: skip
 
