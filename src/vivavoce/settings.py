@@ -326,7 +326,7 @@ class Flows(Section, frozen=True):
     session_idle_s: Annotated[float, opt("Such a session is forgotten when unused", ge=1, le=86_400)] = 900.0
     resume_grace_s: Annotated[
         float, opt("A lost stream's answer is still made for so long, so that its client may come back", ge=0, le=60)
-    ] = 0.75
+    ] = 0.5
 
 
 class Livekit(Section, frozen=True):
