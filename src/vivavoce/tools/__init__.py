@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vivavoce.tools.base import ToolError
 from vivavoce.tools.function import Tool, tool
+from vivavoce.tools.mcp import MCPServer
 from vivavoce.tools.toolbox import Toolbox
 
-__all__ = ["Tool", "ToolError", "Toolbox", "tool"]
+__all__ = ["MCPServer", "Tool", "ToolError", "Toolbox", "tool"]
