@@ -27,6 +27,8 @@ REMEMBERED_TURNS = 200
 """Turns of a conversation that are loaded when somebody returns to it."""
 LEAST_ROOM = 256
 """Tokens that the user's last words may always have, however long the instructions are."""
+SHORT_WORDS = 40
+"""Tokens of what a user usually says."""
 PIN_TOKENS = 16
 """What a pin takes besides its text."""
 RESULT_TOKENS = 1_000
@@ -105,6 +107,15 @@ class Conversation:
     def first_shown(self, room: int) -> int:
         """The first of `turns` that is shown where there are *room* tokens for them."""
         return max(self.covered, context.newest([turn.tokens for turn in self.turns], room))
+
+    def falling_out(self, room: int) -> list[Remembered]:
+        """The turns that a summary should tell of, so that the others take half of *room*; none while all fit."""
+        room = max(room, LEAST_ROOM)
+        room -= context.tokens(note(*self._notes_within(room))) + SHORT_WORDS
+        covered = self.covered
+        if self.first_shown(room) == covered:
+            return []
+        return list(islice(self.turns, covered, self.first_shown(room // 2)))
 
     @property
     def covered(self) -> int:

@@ -51,6 +51,7 @@ from vivavoce.session.listening import Listening, Utterance
 from vivavoce.session.options import Options
 from vivavoce.session.outbox import Outbox
 from vivavoce.session.partials import Partials
+from vivavoce.session.summarising import Summarising
 from vivavoce.session.timers import SessionTimers
 from vivavoce.settings import Settings
 
@@ -113,6 +114,7 @@ class Session:
         self._observers: list[Observer] = [self._timings, *observers]
         self.view = AgentView(self)
         self._answering = Answering(self, self._clock)
+        self._summarising = Summarising(self)
         self._turn_of: tuple[str, int] | None = None  # the last utterance and its turn, for its refinement
         self._failure: EngineError | None = None
         self._wake_up: asyncio.TimerHandle | None = None
@@ -153,6 +155,7 @@ class Session:
             return
         self.handle(moves.Closed(reason))
         self._answering.close()
+        self._summarising.stop()
         self._listening.close()
         self._partials.drop()
         self.timers.cancel()
@@ -401,11 +404,13 @@ class Session:
 
     def _open_utterance(self, utterance: str) -> None:
         if self._group is not None:
+            self._summarising.stop()
             self._listening.open(utterance, self._group)
             self.emit(UtteranceOpened(id=utterance, lead_s=self._listening.endpointer.rules.onset_s))
 
     def _launch(self, number: int, user: str | None, *, recital: str | None = None, confirmed: bool = True) -> None:
         if self._group is not None:
+            self._summarising.stop()
             self._answering.launch(self._group, number, user, recital=recital, confirmed=confirmed)
 
     def _end_empty_turn(self, action: moves.EndEmptyTurn) -> None:
@@ -425,6 +430,8 @@ class Session:
         emit(self._timings.metrics(number, outcome, dropped - self._reported_drops))
         self._reported_drops = dropped
         self._changed.set()
+        if self._group is not None and not self._listening.closed and not self._answering and not self._taker.listening:
+            self._summarising.consider(self._group)
 
     # --- small things -----------------------------------------------------------------------------------------------
 
