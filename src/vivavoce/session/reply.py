@@ -248,7 +248,7 @@ class Reply:
             self._usage = Usage(before.prompt_tokens + used.prompt_tokens, before.answer_tokens + used.answer_tokens)
         room = self._limits.max_characters - len(self.text)
         self._complete = delta.finish is not None or len(delta.text) > room
-        text = delta.text[:room]
+        text = delta.text[:room].encode("utf-8", "replace").decode()  # half a character cannot be sent
         if not text:
             return []
         self._last_token_at = self._clock()
