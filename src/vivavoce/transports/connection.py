@@ -15,6 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from vivavoce.errors import ServerBusy
 from vivavoce.events import InterruptReason, ServerMessage
 from vivavoce.server.state import ServerState
+from vivavoce.session.alarm import Alarm
 from vivavoce.session.outbox import Outbox, OutboxLimits
 from vivavoce.session.session import Session
 from vivavoce.settings import Settings
@@ -126,21 +127,27 @@ class SocketConnection:
         writer.cancel()
 
     async def _write(self) -> None:
-        timeout_s = self._server.settings.stream.send_timeout_s
+        loop, timeout_s = asyncio.get_running_loop(), self._server.settings.stream.send_timeout_s
+        deadline = asyncio.timeout(None)
+        patience = Alarm(lambda: deadline.reschedule(loop.time()))
         try:
-            while (frame := await self._outbox.next()) is not None:
-                async with asyncio.timeout(timeout_s):
+            async with deadline:
+                while (frame := await self._outbox.next()) is not None:
+                    patience.set(loop.time() + timeout_s)
                     if isinstance(frame, str):
                         await self._websocket.send_text(frame)
                     else:
                         await self._websocket.send_bytes(frame)
-                self._sent()
+                    patience.set(None)
+                    self._sent()
         except TimeoutError:
             log.warning("a client did not read for %g s: closing it", timeout_s)
             self.end(1006, "slow reader", "disconnect")
             await self._websocket.close(1008, f"nothing was read for {timeout_s:g} s")
         except (WebSocketDisconnect, RuntimeError):
             self.end(1006, "the peer went away", "disconnect")
+        finally:
+            patience.cancel()
 
     def _count_bad(self) -> None:
         """The client sent what nobody can use: one that does not stop is closed."""
