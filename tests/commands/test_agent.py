@@ -226,12 +226,12 @@ async def test_a_silent_handler_and_a_thinking_model_are_waited_for() -> None:
 
     @commands.on("HassNevermind")
     async def slow() -> str:
-        await asyncio.sleep(8)
+        await asyncio.sleep(9)
         return "At last."
 
     agent = CommandAgent(commands, ENTITIES)
     agent.load()
-    async with a_session(llm=FakeModel([BROKEN]), agent=agent) as client:
+    async with a_session(llm=FakeModel([3.5, BROKEN]), agent=agent) as client:
         assert (await ask(client, "never mind"))["outcome"] == "done"
         assert said(client) == "At last."
 

@@ -94,9 +94,16 @@ def test_handlers_must_fit_the_intents() -> None:
     @commands.on("HassTurnOn", "OpenTheSafe")
     def turn_on(name: str = "", floor: str = "") -> None: ...
 
+    @commands.on("HassToggle", "HassTurnOff")
+    def turn_off(name: str, area: str = "") -> None: ...
+
+    @commands.on("Lock", "HassCancelAllTimers")
+    def lock(name: str) -> None: ...
+
     assert commands.problems(catalog().default) == [
         "handler turn_on of HassTurnOn: the intent has no slot floor",
         "handler turn_on of OpenTheSafe: there is no such intent",
+        "handler lock of HassCancelAllTimers: the intent has no slot name",
     ]
 
 

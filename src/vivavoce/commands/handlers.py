@@ -102,14 +102,17 @@ class Commands:
 
     def problems(self, intents: Intents) -> list[str]:
         """What of the handlers does not fit *intents*, a line each."""
-        found = []
+        found, offered = [], dict[int, set[str]]()
+        for name, handler in self._handlers.items():
+            offered.setdefault(id(handler), set()).update(intents.slots.get(name, ()))
         for name, handler in self._handlers.items():
             where = f"handler {handler.function.__name__} of {name}"
             if name not in intents.slots:
                 found.append(f"{where}: there is no such intent")
                 continue
-            takes, has = set(handler.slots.__struct_fields__), set(intents.slots[name])
-            if more := sorted(takes - has):
+            unknown = set(handler.slots.__struct_fields__) - offered[id(handler)]
+            needed = {field.name for field in msgspec.structs.fields(handler.slots) if field.required}
+            if more := sorted(unknown | needed - intents.slots[name].keys()):
                 found.append(f"{where}: the intent has no slot {', '.join(more)}")
         return found
 
