@@ -6,9 +6,11 @@ Precedence: command line > environment > `.env.local` > `.env` > YAML file > def
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
 import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -539,6 +541,20 @@ def _conflicts(settings: Settings, origins: Mapping[str, Origin]) -> Iterator[st
             f"{origins['asr.model']}: {model!r} cannot be used; it must be {', '.join(WHISPER_SIZES)}, each with "
             f"-int8, -int8_float16, -float16 or -float32 if wanted, or a folder{layered.nearest(model, names)}"
         )
+    yield from _unusable_servers(settings, origins)
+
+
+def _unusable_servers(settings: Settings, origins: Mapping[str, Origin]) -> Iterator[str]:
+    entries, origin = settings.tools.mcp, origins["tools.mcp"]
+    if entries and importlib.util.find_spec("mcp") is None:
+        yield f"{origin}: MCP servers need another package: pip install 'vivavoce[mcp]'"
+    for entry in entries:
+        try:
+            usable = bool(shlex.split(entry))
+        except ValueError:
+            usable = False
+        if not usable:
+            yield f"{origin}: {entry!r} is neither a command nor an http(s) address"
 
 
 def _unknown_names(table: Mapping[str, Option], variables: Mapping[str, str]) -> Iterator[str]:

@@ -23,6 +23,7 @@ from vivavoce.session.conversation import Conversations
 from vivavoce.session.session import Observer
 from vivavoce.session.sessions import Sessions
 from vivavoce.settings import Settings
+from vivavoce.tools.mcp import configured_server
 
 log = logging.getLogger("vivavoce.flows")
 
@@ -39,6 +40,7 @@ def configured_agent(settings: Settings) -> Agent:
         still_there=own.still_there,
         still_there_times=own.still_there_times,
         client_instructions=True,
+        tools=[configured_server(entry) for entry in settings.tools.mcp],
     )
 
 

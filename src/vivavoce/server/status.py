@@ -47,7 +47,7 @@ async def ready(request: Request) -> Response:
     answer: dict[str, object] = {"ready": is_ready}
     if request.scope.get("state", {}).get("owner") is not None:
         answer["engines"] = state.engines.report()
-        detail = state.agents.failure(state.agent)
+        detail = "; ".join(filter(None, [state.agents.failure(state.agent), *state.agent.toolbox.troubles]))
         answer["agent"] = {"name": state.agent.name, "ready": not detail, "detail": detail}
         answer["draining"] = state.sessions.draining
         if state.store.degraded:

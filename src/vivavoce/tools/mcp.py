@@ -284,6 +284,13 @@ class MCPServer:
             self._lost("its process has ended")
 
 
+def configured_server(entry: str) -> MCPServer:
+    """The server that *entry* of the settings names: an address, or a command as one would type it."""
+    if entry.lower().startswith(("http://", "https://")):
+        return MCPServer(url=entry)
+    return MCPServer(entry)
+
+
 class MCPTool:
     """One tool of a server."""
 
