@@ -187,6 +187,20 @@ def test_every_event_loop_has_its_own() -> None:
     assert voice._loop is None, "it ended with the loop"
 
 
+async def test_it_does_not_run_in_two_loops_at_a_time() -> None:
+    voice = create_app(FORGETFUL)
+
+    async def ask() -> None:
+        async with client(voice) as web:
+            assert (await web.get("/health")).status_code == 200
+
+    with chosen_engines():
+        async with voice.lifespan():
+            with pytest.raises(RuntimeError, match="another event loop"):
+                await asyncio.to_thread(asyncio.run, voice._started())
+            await ask()
+
+
 PROGRAM = """
 import uvicorn
 from fastapi import FastAPI

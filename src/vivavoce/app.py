@@ -110,6 +110,8 @@ class Application:
         loop = asyncio.get_running_loop()
         if self._loop is loop:
             return
+        if self._loop is not None and self._loop.is_running():
+            raise RuntimeError("this application runs in another event loop: make one for each")
         if self._start is None or self._start[0].get_loop() is not loop or self._start[0].done():
             ready: asyncio.Future[None] = loop.create_future()
             self._start = loop.create_task(self._run(ready), name="vivavoce"), ready
