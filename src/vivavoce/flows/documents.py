@@ -142,9 +142,12 @@ def _number(text: str, kind: str, line: int) -> int | float:
 
 
 def write_yaml(value: Any) -> str:
-    """A value as YAML that `read_yaml` reads back."""
-    text: str = yaml.dump(value, Dumper=yaml.SafeDumper, sort_keys=False, allow_unicode=True, width=120)
-    return text
+    """A value as YAML that `read_yaml` reads back. Raises BadFlow for one that would be too much for it."""
+    for readable in (True, False):  # where its letters would not survive (some are line ends to YAML), escaped
+        text: str = yaml.dump(value, Dumper=yaml.SafeDumper, sort_keys=False, allow_unicode=readable, width=120)
+        if read_yaml(text).value == value:
+            return text
+    raise _bad("it cannot be written as YAML")
 
 
 def _count(value: Any, depth: int, seen: list[int]) -> None:

@@ -23,7 +23,7 @@ from vivavoce.flows.errors import FlowError
 from vivavoce.flows.events import Emit, Token
 from vivavoce.flows.expressions import Expression
 from vivavoce.flows.fetch import Fetcher
-from vivavoce.flows.templates import Template, Tree, json_size
+from vivavoce.flows.templates import Template, Tree
 from vivavoce.tools.toolbox import Toolbox
 
 NodeId = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
@@ -188,3 +188,8 @@ class Step:
     def error(self, code: str, message: str, *, hint: str = "") -> FlowError:
         """An error of this node."""
         return FlowError(code, message, node=self.node.id, hint=hint)
+
+
+def json_size(value: Any) -> int:
+    """Bytes of *value* as JSON."""
+    return len(msgspec.json.encode(value))

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import msgspec
-
 from vivavoce.flows.expressions import Expression, ExpressionError, Scope
 from vivavoce.flows.filters import MAX_TEXT, FilterError, text_of
 
@@ -123,8 +121,3 @@ class Tree:
 
     def __repr__(self) -> str:
         return f"Tree({self.source!r})"
-
-
-def json_size(value: Any) -> int:
-    """Bytes of *value* as JSON."""
-    return len(msgspec.json.encode(value))
