@@ -20,6 +20,7 @@ from vivavoce.core.playback import Playback
 from vivavoce.engines.base import Delta, Speech, Synthesizer, Usage
 from vivavoce.errors import EngineError, EngineTimeout
 from vivavoce.events import Error, Event, LLMToken, Outcome, Phrase, PhraseSpoken, ReplyText, TTSPhraseDone
+from vivavoce.session.alarm import Alarm
 from vivavoce.text.phrases import PhraseBuffer
 
 
@@ -136,7 +137,6 @@ class Reply:
         self._slots: asyncio.Queue[_Slot | None] = asyncio.Queue()
         self._taken = asyncio.Event()  # a phrase left the queue
         self._parallel = asyncio.Semaphore(limits.parallel)
-        self._late: asyncio.TimerHandle | None = None  # rings when text has waited too long for a boundary
         self._seq = 0
         self._tokens = 0
         self._usage: Usage | None = None
@@ -199,11 +199,15 @@ class Reply:
         loop = asyncio.get_running_loop()
         began = asked = self._clock()
         left_s = self._limits.llm_s
-        deadline = asyncio.timeout(self._limits.first_token_s)
+        deadline = asyncio.timeout(None)
+        patience = Alarm(lambda: deadline.reschedule(loop.time()))
+        late = Alarm(lambda: self._say_late(group))
         try:
             async with aclosing(deltas), deadline:
+                patience.set(loop.time() + self._limits.first_token_s)
                 async for delta in deltas:
-                    deadline.reschedule(None)  # what follows waits for the client, not for the model
+                    patience.set(None)  # what follows waits for the client, not for the model
+                    late.set(None)
                     left_s -= self._clock() - asked
                     for phrase in self._take(delta):
                         await self._room()
@@ -211,9 +215,9 @@ class Reply:
                     await self._room()
                     if self._complete:
                         break
-                    self._watch_phrase(loop, group)
+                    late.set(self._phrases.deadline)
                     asked = self._clock()
-                    deadline.reschedule(loop.time() + min(self._limits.token_s, max(left_s, 0.0)))
+                    patience.set(loop.time() + min(self._limits.token_s, max(left_s, 0.0)))
         except TimeoutError:
             if not deadline.expired():
                 raise  # the agent's own code ran out of its own time
@@ -221,7 +225,8 @@ class Reply:
         except EngineError as error:
             self.error = error
         finally:
-            self._cancel_watch()
+            patience.cancel()
+            late.cancel()
         for phrase in self._phrases.flush():
             self._say(phrase, group)
         if self.error is None:
@@ -242,7 +247,6 @@ class Reply:
 
     def _take(self, delta: Delta) -> list[str]:
         """Show a delta, and give the phrases it completes."""
-        self._cancel_watch()
         if (used := delta.usage) is not None:
             before = self._usage or Usage()
             self._usage = Usage(before.prompt_tokens + used.prompt_tokens, before.answer_tokens + used.answer_tokens)
@@ -259,20 +263,10 @@ class Reply:
         self.emit(LLMToken(text=text, turn_id=self.number))
         return self._phrases.feed(text, self._clock())
 
-    def _watch_phrase(self, loop: asyncio.AbstractEventLoop, group: asyncio.TaskGroup) -> None:
+    def _say_late(self, group: asyncio.TaskGroup) -> None:
         """Speak what has waited too long for a boundary, even while the model is silent."""
-
-        def late() -> None:
-            for phrase in self._phrases.tick(self._clock()):
-                self._say(phrase, group)
-
-        if (due := self._phrases.deadline) is not None:
-            self._late = loop.call_later(max(0.0, due - self._clock()), late)
-
-    def _cancel_watch(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
+        for phrase in self._phrases.tick(self._clock()):
+            self._say(phrase, group)
 
     async def _room(self) -> None:
         """Wait while too many phrases are pending."""
