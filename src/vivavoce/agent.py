@@ -241,11 +241,14 @@ class Agent(Successor):
         return None
 
     async def before_speech(self, session: AgentSession, text: str) -> str | None:  # noqa: ARG002
-        """A phrase is about to be spoken; return other words for the voice. The shown text stays as it is."""
+        """A phrase is about to be spoken; return other words for the voice, or none. The shown text stays as it is.
+
+        May run for two phrases at once, and for the first phrase of a turn that is discarded.
+        """
         return None
 
     async def on_interrupted(self, session: AgentSession, heard: str) -> None:
-        """The user cut the answer off after *heard*."""
+        """The user cut the answer off after *heard*. The turn is closed by then; nothing waits for this."""
 
     # --- answers ----------------------------------------------------------------------------------------------------
 
