@@ -83,7 +83,7 @@ def result_text(value: object) -> str:
     elif isinstance(value, str):
         text = value or "(empty)"
     else:
-        text = msgspec.json.encode(value, enc_hook=str, order="deterministic").decode()
+        text = msgspec.json.encode(value, enc_hook=str).decode()
     text = clean(text)
     if len(text) <= RESULT_CHARS:
         return text

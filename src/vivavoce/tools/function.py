@@ -131,12 +131,9 @@ def tool(function: Callable[..., Any] | None = None, **how: Any) -> Tool | Calla
 
 def _parameters(name: str, function: Callable[..., Any]) -> tuple[dict[str, Parameter], list[str]]:
     """What the model says, and the names of what the caller gives."""
-    inner = function
-    while isinstance(inner, functools.partial):
-        inner = inner.func
     try:
         signature = inspect.signature(function)
-        hints = typing.get_type_hints(inner if inspect.isroutine(inner) else type(inner).__call__, include_extras=True)
+        hints = typing.get_type_hints(_definition(function), include_extras=True)
     except (NameError, TypeError, ValueError) as error:
         raise TypeError(
             f"tool {name}: its annotations cannot be read: {error} (is it imported only for type checkers?)"
@@ -155,6 +152,13 @@ def _parameters(name: str, function: Callable[..., Any]) -> tuple[dict[str, Para
             default = None if required else parameter.default
             parameters[parameter.name] = Parameter(_described(hint), required, default)
     return parameters, given
+
+
+def _definition(function: Callable[..., Any]) -> Any:
+    """Where *function* was written: behind a partial, or in the class of an object that can be called."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function if inspect.isroutine(function) else type(function).__call__
 
 
 def _is_given(hint: Any) -> bool:
@@ -195,9 +199,7 @@ def _schema(name: str, parameters: Mapping[str, Parameter]) -> dict[str, Any]:
 
 
 def _first_paragraph(function: Callable[..., Any], name: str) -> str:
-    text = inspect.getdoc(function) or ""
-    if isinstance(function, functools.partial):
-        text = inspect.getdoc(function.func) or ""
+    text = inspect.getdoc(_definition(function)) or ""
     return " ".join(text.split("\n\n")[0].split()) or name.replace("_", " ")
 
 
