@@ -214,12 +214,14 @@ class FakeLLM:
     async def _stream(self, connection: Connection, chunks: Iterable[bytes | float], end: End) -> None:
         connection.writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n")
         await connection.writer.drain()
-        for chunk in chunks:
+        for place, chunk in enumerate(chunks, 1):
             if isinstance(chunk, float):
                 await asyncio.sleep(chunk)
             else:
                 await connection.send(chunk)
                 self.sent.set()
+                if place % 16 == 0:
+                    await asyncio.sleep(0)  # it shares the loop with those that it serves
         match end:
             case End.WELL:
                 await connection.send(b"")

@@ -63,17 +63,20 @@ class Answer:
         self._body: AsyncGenerator[bytes, None] = response.aiter_bytes()  # type: ignore[assignment]
         self._left = ANSWER_BYTES
         self._rest = b""
+        self._taken = 0  # bytes since others had their turn
 
     async def next(self) -> bytes | None:
         """The next bytes as they come, at most PIECE_BYTES; None at the end, also when the server broke off.
 
         Raises EngineFailed.
         """
-        if self._rest:
-            await asyncio.sleep(0)  # others have their turn
-        else:
+        if self._taken >= PIECE_BYTES:
+            self._taken = 0
+            await asyncio.sleep(0)
+        if not self._rest:
             self._rest = await self._receive()
         data, self._rest = self._rest[:PIECE_BYTES], self._rest[PIECE_BYTES:]
+        self._taken += len(data)
         return data or None
 
     async def _receive(self) -> bytes:

@@ -181,10 +181,18 @@ class OllamaChat:
 
 
 class _Lines(JSONLines):
-    """Bytes -> lines; the last one may come without its newline."""
+    """Bytes -> lines; the last one may come without its newline, and is dropped when it was cut off."""
 
     def __call__(self, data: bytes | None) -> Iterator[str]:
-        return self.flush() if data is None else self.feed(data)
+        return filter(_is_json, self.flush()) if data is None else self.feed(data)
+
+
+def _is_json(line: str) -> bool:
+    try:
+        msgspec.json.decode(line)
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
 class _Reader(Reading):
