@@ -15,6 +15,8 @@ from websockets.asyncio.client import connect
 from cli.runs import Process, Run
 from vivavoce.cli import Failed
 from vivavoce.cli.agent_files import load, sources
+from vivavoce.cli.chat import View
+from vivavoce.events import LLMToken, Phrase
 
 Serve = Callable[..., Process]
 SHOP = 'from vivavoce import Agent\nagent = Agent("Sell.", name="shop", greeting="Hello, bicycle shop.")\n'
@@ -187,3 +189,15 @@ def test_a_chat_with_an_agent_of_ones_own(run: Run, tmp_path: Path) -> None:
     result = run("chat", "--agent", "deaf.py", "good", "morning")
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip() == "You said good morning."
+
+
+def test_what_the_agent_says_of_its_own_accord_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
+    view = View(None)  # type: ignore[arg-type]
+    for message in (
+        LLMToken(text="Hello there.", initiator="agent", turn_id=1),
+        Phrase(seq=1, text="Hello there.", initiator="agent", turn_id=1),
+        LLMToken(text="Yes.", turn_id=2),
+        Phrase(seq=1, text="Yes.", turn_id=2),
+    ):
+        view._show(message)
+    assert capsys.readouterr().out == "[agent] Hello there.\nYes."

@@ -110,7 +110,7 @@ class View:
                 click.echo(f"[agent] {message.text}")
             case Info(retry_after_s=float()):
                 click.echo(f"[server] {message.message}", err=True)
-            case LLMToken():
+            case LLMToken() if message.initiator != "agent":  # its own turns are shown as phrases
                 click.echo(message.text, nl=False)
             case Error(code="MODEL_LOAD_FAILED", turn_id=turn) if not isinstance(turn, int):
                 click.echo(f"Warning: {message.message}", err=True)  # of the recogniser; typed turns work
