@@ -236,6 +236,24 @@ async def test_other_main_models_have_routes_too(tmp_path: Path, main: str) -> N
     assert asked == expected[1 if main == "offline" else 0 :]
 
 
+async def test_the_main_model_may_have_a_server_of_its_own(tmp_path: Path) -> None:
+    async with fake_llm() as server:
+        models = f'{{"plain": {{"base_url": "{server.openai_url}", "api_key": "k7", "max_tokens": 7}}}}'
+        variables = {"LLM_MODEL": "plain", "LLM_MODELS": models, "LLM_API_KEY": "general"}
+        async with installed(configured(tmp_path, **variables)) as engines:
+            assert await said(engines, ASK) == STORY
+        assert seen(server, "model", "max_tokens", "authorization") == [("plain", 7, "Bearer k7")]
+
+
+async def test_a_bare_name_beside_the_assistant_is_asked_where_auto_would(tmp_path: Path) -> None:
+    async with fake_llm() as server:
+        variables = {"LLM_PROVIDER": "offline", "LLM_BASE_URL": server.openai_url, "LLM_ROUTES": "long=gpt-3.5-turbo"}
+        async with installed(configured(tmp_path, **variables)) as engines:
+            assert await said(engines, LONG) == STORY
+            assert await said(engines, ASK) != STORY
+        assert seen(server, "model") == [("gpt-3.5-turbo",)]
+
+
 def test_without_routes_nothing_is_between(tmp_path: Path) -> None:
     made = registry.FACTORIES["llm"]["openai"](configured(tmp_path, LLM_BASE_URL="http://127.0.0.1:1/v1"))
     assert not isinstance(made, Routed)

@@ -18,7 +18,11 @@ PROVIDERS = ("openai", "ollama", "offline")
 def make(provider: str, settings: Settings) -> ChatModel:
     """The language model of *provider*, with the configured others. Raises EngineUnavailable for an address that
     cannot be."""
-    main = offline() if provider == "offline" else _guarded(_engine(provider, settings), settings, provider)
+    if provider == "offline":
+        main = offline()
+    else:
+        options = settings.llm.models.get(_main_name(provider, settings), ModelOptions())
+        main = _guarded(_engine(provider, settings, options=options), settings, provider)
     others = {name: _other(name, provider, main, settings) for name in _others(provider, settings)}
     return Routed(main, others, settings.llm.routes) if others or settings.llm.routes else main
 
@@ -41,7 +45,19 @@ def for_commands(settings: Settings) -> ChatModel | None:
 
 def auto_provider(settings: Settings) -> str:
     """The one that `auto` asks first; an Ollama that nobody has named may turn out not to be there."""
-    return "openai" if settings.llm.base_url or settings.openai.api_key else "ollama"
+    llm = settings.llm
+    own = llm.models.get(llm.model or "", ModelOptions())
+    return "openai" if llm.base_url or own.base_url or settings.openai.api_key else "ollama"
+
+
+def _main_name(provider: str, settings: Settings) -> str:
+    """The main model's name; empty for the assistant, and where the server's first is taken."""
+    llm = settings.llm
+    if provider == "offline":
+        return ""
+    if provider == "openai" and llm.base_url:
+        return llm.model or ""
+    return llm.model or (settings.ollama.model if provider == "ollama" else settings.openai.model)
 
 
 def _guarded(model: ChatModel, settings: Settings, provider: str) -> ChatModel:
@@ -61,7 +77,7 @@ def _others(provider: str, settings: Settings) -> list[str]:
     and loaded at the start, and those of other servers."""
     options = settings.llm.models
     elsewhere = [name for name in options if _split(name)[0] or options[name].base_url]
-    main = settings.llm.model or (settings.ollama.model if provider == "ollama" else settings.openai.model)
+    main = _main_name(provider, settings)
     return [name for name in dict.fromkeys((*settings.llm.routes.values(), *elsewhere)) if name != main]
 
 
@@ -71,9 +87,10 @@ def _other(name: str, provider: str, main: ChatModel, settings: Settings) -> Cha
     options = settings.llm.models.get(name) or settings.llm.models.get(bare) or ModelOptions()
     if there == "offline":
         return offline()
-    if not there and options.base_url:
-        there = "openai"  # as nearly all servers speak it
-    engine = _engine(there or provider, settings, model=bare, options=options, named=bool(there))
+    named = bool(there)
+    if not named:  # nearly all servers speak OpenAI's protocol
+        there = "openai" if options.base_url else auto_provider(settings) if provider == "offline" else provider
+    engine = _engine(there, settings, model=bare, options=options, named=named)
     return _fallback(Tuned(engine, {bare: options}), Borrowed(main), Breaker(), settings)
 
 
@@ -104,8 +121,9 @@ def _openai(settings: Settings, model: str | None, options: ModelOptions, *, ven
     llm, own = settings.llm, settings.openai
     if options.base_url:  # a key goes only to the server that it was given for
         return OpenAIChat(
-            base_url=options.base_url, model=model, api_key=options.api_key, headers=options.headers,
-            temperature=llm.temperature, max_tokens=llm.max_tokens, connect_s=llm.connect_timeout_s,
+            base_url=options.base_url, model=model or llm.model or own.model, api_key=options.api_key,
+            headers=options.headers, temperature=llm.temperature, max_tokens=llm.max_tokens,
+            connect_s=llm.connect_timeout_s,
         )  # fmt: skip
     if llm.base_url and not vendor:
         return OpenAIChat(
@@ -126,7 +144,7 @@ def _ollama(settings: Settings, model: str | None, options: ModelOptions) -> Cha
     from vivavoce.engines.llm.ollama import OllamaChat
 
     llm, ollama = settings.llm, settings.ollama
-    auto = llm.provider == "auto" and model is None
+    auto = llm.provider == "auto" and model is None and options.base_url is None
     headers = llm.headers if llm.provider == "ollama" and not options.base_url else {}
     return OllamaChat(
         base_url=options.base_url or ollama.base_url, model=model or llm.model or ollama.model,
