@@ -31,17 +31,19 @@ def free_port() -> int:
 class Server:
     """`vivavoce serve` on a port of its own, which it keeps when it is started again."""
 
-    def __init__(self, folder: Path, **environment: str) -> None:
+    def __init__(self, folder: Path, agent: Path | None = None, **environment: str) -> None:
+        """agent: the file that `serve` is given."""
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/"
         self._folder = folder
+        self._arguments = [] if agent is None else [str(agent)]
         self._environment = {**os.environ, "VIVAVOCE_DATA_DIR": str(folder), **environment}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start, and wait until the engines are ready."""
         log = (self._folder / "server.log").open("ab")
-        command = [sys.executable, "-m", "vivavoce", "serve", "--port", str(self.port)]
+        command = [sys.executable, "-m", "vivavoce", "serve", *self._arguments, "--port", str(self.port)]
         self._process = subprocess.Popen(
             command, cwd=self._folder, env=self._environment, stdout=log, stderr=subprocess.STDOUT
         )

@@ -11,6 +11,7 @@ import { wireKeys } from './keys.js';
 import { wirePanel } from './panel.js';
 import { LatencyView, LogView, renderInForce } from './panels.js';
 import { askKey, showDevices, showServer } from './server.js';
+import { StatesView } from './states.js';
 import { asJson, asText } from './transcript.js';
 import { status } from './words.js';
 
@@ -19,6 +20,7 @@ export const client = new Client(new Access(), { changed, level: showLevel, keyW
 const conversation = new ConversationView();
 const latency = new LatencyView();
 const log = new LogView();
+const states = new StatesView();
 
 let drawing = false;
 let helpClosed = false;
@@ -37,6 +39,7 @@ function changed() {
 function render() {
   const { state } = client;
   conversation.render(state);
+  states.render(state);
   renderStatus();
   renderControls();
   renderNotices();

@@ -82,7 +82,18 @@ function draw(element, item) {
     make('span', 'heard', item.text.slice(0, heard)),
     make('span', 'unheard', item.text.slice(heard)),
   );
-  element.replaceChildren(header, text, ...marker(item));
+  element.replaceChildren(header, text, ...deeds(item), ...marker(item));
+}
+
+/** What was done in the turn: folded away, but there. @param {Item} item */
+function deeds({ deeds: done }) {
+  if (done.length === 0) return [];
+  const list = done.map(({ name, text, state }) => {
+    const line = make('li', state, make('b', '', name), text ? ` ${text}` : '');
+    if (state !== 'done') line.append(make('span', 'sr', state === 'failed' ? ' (failed)' : ' (running)'));
+    return line;
+  });
+  return [make('ul', 'deeds', ...list)];
 }
 
 /** @param {Item} item */

@@ -17,6 +17,7 @@ export const BLANK = {
   heardTo: 0,
   outcome: null,
   reason: null,
+  deeds: [],
 };
 
 /** The user's box that still grows. @param {State} state */

@@ -9,6 +9,7 @@ import { heardLength, heardTo, locate, MS_PER_CHARACTER } from './karaoke.js';
 import { completed } from './latency.js';
 import { noted } from './log.js';
 import { marked, numberOf } from './marks.js';
+import { commandWords, pairs, toolWords } from './words.js';
 
 /** @typedef {import('./karaoke.js').Phrase} Phrase */
 /** @typedef {import('./latency.js').Timing} Timing */
@@ -30,7 +31,10 @@ import { marked, numberOf } from './marks.js';
  * @property {number} heardTo Characters that were heard.
  * @property {null | 'done' | 'interrupted' | 'failed' | 'incomplete'} outcome
  * @property {string | null} reason Why it was interrupted, or what went wrong.
+ * @property {Deed[]} deeds Commands and tools.
  */
+/** @typedef {{key: string, name: string, text: string, state: 'running' | 'done' | 'failed'}} Deed What was done in a turn. */
+/** @typedef {{value: unknown, at: number}} Shown */
 /** @typedef {{key: string, level: 'error' | 'warning' | 'info', text: string, hint: string}} Notice */
 /**
  * @typedef {object} State
@@ -55,11 +59,14 @@ import { marked, numberOf } from './marks.js';
  * @property {number} msPerCharacter What the voice takes.
  * @property {number | null} roundTrip ms.
  * @property {Notice[]} notices
+ * @property {Record<string, Shown>} shown What the agent shows beside the conversation, by name.
  * @property {import('./log.js').Entry[]} log
  * @property {number} made Counts keys.
  */
 
 const NOTICES = 3;
+const MOST_DEEDS = 16;
+const MOST_SHOWN = 8;
 /** Reasons to ignore something other than the utterance that has ended. */
 const FINAL_FOLLOWS = new Set(['the utterance had already ended']);
 
@@ -86,6 +93,7 @@ export const INITIAL = {
   msPerCharacter: MS_PER_CHARACTER,
   roundTrip: null,
   notices: [],
+  shown: {},
   log: [],
   made: 0,
 };
@@ -117,6 +125,7 @@ const server = {
     if (m.session_id !== undefined) {
       next = {
         ...(state.link === 'live' ? state : { ...brokenOff(state), lastTurn: 0 }),
+        shown: m.session_id === state.sessionId || state.link === 'live' ? state.shown : {},
         link: 'live',
         why: '',
         retryAt: null,
@@ -178,6 +187,35 @@ const server = {
     }
     const phrase = { seq: m.seq, text: m.text, words: m.words ?? null, ...place };
     return changed(next, item.key, { text, phrases: [...item.phrases, phrase] });
+  },
+
+  command(state, m, { at }) {
+    const [next, item] = answering(state, m, at);
+    const deed = { key: 'command', name: m.intent, text: commandWords(m), state: /** @type {const} */ ('done') };
+    return changed(next, item.key, { deeds: [...item.deeds.filter(({ key }) => key !== 'command'), deed] });
+  },
+
+  tool_call(state, m, { at }) {
+    const [next, item] = answering(state, m, at);
+    const deed = { key: `tool-${m.id}`, name: m.name, text: pairs(m.arguments), state: /** @type {const} */ ('running') };
+    return changed(next, item.key, { deeds: [...item.deeds, deed].slice(-MOST_DEEDS) });
+  },
+
+  tool_result(state, m, { at }) {
+    const [next, item] = answering(state, m, at);
+    const done = /** @type {Deed['state']} */ (m.ok ? 'done' : 'failed');
+    const deeds = item.deeds.map((deed) =>
+      deed.key === `tool-${m.id}` ? { ...deed, state: done, text: toolWords(deed.text, m) } : deed,
+    );
+    return changed(next, item.key, { deeds });
+  },
+
+  state(state, m, { at }) {
+    const { [m.name]: _, ...others } = state.shown;
+    if (m.value === null || (!(m.name in state.shown) && Object.keys(others).length >= MOST_SHOWN)) {
+      return { ...state, shown: m.value === null ? others : state.shown };
+    }
+    return { ...state, shown: { ...state.shown, [m.name]: { value: m.value, at } } };
   },
 
   tts_complete: (state, m) => finished(state, m.turn_id, 'done', null),

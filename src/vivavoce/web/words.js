@@ -72,6 +72,14 @@ export function summary(m) {
       return `${m.outcome} · ${pairs({ voice_to_voice_ms: m.voice_to_voice_ms, llm_tokens: m.llm_tokens, phrases: m.phrases })}`;
     case 'error':
       return `${m.code}: ${m.message}`;
+    case 'command':
+      return `${m.intent} · ${commandWords(m)}`;
+    case 'tool_call':
+      return `${m.name}(${pairs(m.arguments)})`;
+    case 'tool_result':
+      return `${m.name} · ${toolWords('', m)}`;
+    case 'state':
+      return `${m.name} ${cut(JSON.stringify(m.value) ?? '')}`;
     case 'debug':
       return `${m.event} ${pairs(m.values)}`;
     default:
@@ -79,8 +87,23 @@ export function summary(m) {
   }
 }
 
+/** What a command is about, and how sure it is. @param {Record<string, any>} m */
+export function commandWords({ entities, confidence, source }) {
+  const sure = typeof confidence === 'number' ? `${Math.round(100 * confidence)} %` : '';
+  return [pairs(entities), sure, source === 'fallback' ? 'by template' : 'by the model'].filter(Boolean).join(' · ');
+}
+
+/** What came of a tool. @param {string} asked @param {Record<string, any>} m */
+export function toolWords(asked, { ok, result, ms }) {
+  const took = typeof ms === 'number' ? `${Math.round(ms)} ms` : '';
+  return [asked, ok ? cut(String(result)) : `failed: ${cut(String(result))}`, took].filter(Boolean).join(' · ');
+}
+
+/** @param {string} text */
+const cut = (text) => (text.length > 160 ? `${text.slice(0, 160)}…` : text);
+
 /** @param {Record<string, unknown> | null | undefined} values */
-function pairs(values) {
+export function pairs(values) {
   return Object.entries(values ?? {})
     .filter(([, value]) => value !== null && value !== undefined)
     .map(([name, value]) => `${name} ${typeof value === 'object' ? JSON.stringify(value) : value}`)
