@@ -42,7 +42,7 @@ def load(path: Path) -> Agent:
 
 
 def sources(path: Path) -> Iterator[Path]:
-    """The file itself, and the Python files in and below its folder; those of virtual environments and the like not."""
+    """The file itself, and the Python files in and below its folder; installed packages left out."""
     yield path
     for folder, below, names in os.walk(path.parent):
         below[:] = [name for name in below if not name.startswith((".", "__")) and name != "node_modules"]
