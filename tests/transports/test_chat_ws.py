@@ -276,6 +276,28 @@ async def test_a_client_that_vanishes_ends_the_generation_and_memory_keeps_what_
 
 
 @virtual
+async def test_one_that_waits_for_the_conversation_may_leave_as_well() -> None:
+    llm = FakeModel(STORY, gap_s=0.1)
+    async with a_server(llm=llm) as server:
+        first = await server.connect(path("one", conversation_id="c1"))
+        await first.wait("token")
+        second = await server.connect(path("two", conversation_id="c1"))
+        third = await server.connect(path("three", conversation_id="c1"))
+        await second.wait("status")
+        await third.wait("status")
+        await second.vanish()
+        await third.send("cancel")
+        await first.ended()
+        complete(first)
+        assert complete(await asked(server, "four", conversation_id="c1"))["outcome"] == "done"
+        await third.ended()
+        assert complete(third)["interrupted"]
+        turns = await remembered(server, "c1")
+    assert len(llm.requests) == 2, "only who still wanted an answer had the model asked"
+    assert sorted((turn.user, turn.assistant) for turn in turns if turn.assistant) == [("four", STORY), ("one", STORY)]
+
+
+@virtual
 async def test_cancel_stops_and_nothing_of_the_answer_is_kept() -> None:
     llm = FakeModel(STORY, gap_s=0.1)
     async with a_server(llm=llm) as server:

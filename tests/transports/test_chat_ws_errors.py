@@ -130,13 +130,18 @@ async def test_turns_in_a_minute_are_counted() -> None:
 async def test_connections_in_a_minute_are_counted() -> None:
     async with a_server(Settings(server=Server(connections_per_minute=1))) as server:
         complete(await asked(server))
-        assert failure(await asked(server)) == (429, 1008)
+        peer = await asked(server)
+        assert failure(peer) == (429, 1008)
+        assert peer.messages[0]["reason"] == "RATE_LIMITED"
+        assert 0 < peer.messages[0]["retry_after_s"] <= 60
 
 
 @virtual
 async def test_without_the_key_it_is_401() -> None:
     async with a_server(Settings(server=Server(api_key="k" * 16))) as server:
-        assert failure(await asked(server)) == (401, 1008)
+        refused = await asked(server)
+        assert failure(refused) == (401, 1008)
+        assert refused.messages[0]["reason"] == "UNAUTHORIZED"
         peer = await server.connect(path(), headers={"authorization": "Bearer " + "k" * 16})
         await peer.ended()
         complete(peer)

@@ -313,9 +313,9 @@ async def _tell_and_close(refusal: Refusal, scope: Scope, receive: Receive, send
 def _told(refusal: Refusal, path: str) -> str:
     """The refusal as the protocol at *path* tells errors."""
     if path == "/ws/chat/stream":
-        return msgspec.json.encode(
-            {"type": "error", "error": refusal.message, "code": refusal.status, "hint": refusal.hint}
-        ).decode()
+        told = {"type": "error", "error": refusal.message, "code": refusal.status, "reason": refusal.code}
+        optional = {"hint": refusal.hint, "retry_after_s": refusal.retry_after_s}
+        return msgspec.json.encode(told | {name: value for name, value in optional.items() if value}).decode()
     message = Error(
         n=1,
         code=refusal.code,

@@ -209,8 +209,10 @@ class ChatDialect:
             self._first_audio_ms = self._ms()
         return AudioChunk(audio=chunk.audio_b64, sample_rate=self.sample_rate, seq=chunk.seq, part=chunk.part or UNSET)
 
-    def _last(self, metrics: Metrics) -> Message:
+    def _last(self, metrics: Metrics) -> Message | None:
         """The turn is over, and what is remembered of it is stored."""
+        if self._cut == "disconnect":
+            return None  # nobody is there
         if self.failure is None and self._cut in _CUT:
             self.failure = Failure.of(*_CUT[self._cut])
         if self.failure is not None:
