@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 from collections import Counter
 from typing import Any
 
@@ -329,3 +330,37 @@ def test_whatever_happens_turns_end_and_nothing_is_left(block: int) -> None:
         except BaseException:
             print(f"seed {seed}")
             raise
+
+
+async def test_a_blocking_tool_uses_its_session_on_the_loop() -> None:
+    threads: dict[str, threading.Thread] = {}
+
+    def remind(session: AgentSession) -> str:
+        """Remind the user."""
+        threads["tool"] = threading.current_thread()
+        session.userdata["seen"] = session.language
+        session.timers.set("tea", 60.0, "Tea.")
+        with session.uninterruptible():
+            left = session.timers.remaining()
+        with pytest.raises(TypeError):
+            session.show("odd", object())
+        session.show("left", len(left))
+        return left[0][0]
+
+    llm = Scripted([call("remind")], "Fine.")
+    async with a_session(llm=llm, agent=Agent(tools=[remind])) as client:
+        timers, real = client.session.timers, client.session.timers.set
+
+        def noting(*args: Any) -> None:
+            threads["timers"] = threading.current_thread()
+            real(*args)
+
+        timers.set = noting  # type: ignore[method-assign]
+        client.session.type("remind me")
+        await client.wait("state", within_s=10.0)
+        await client.wait("tool_result", within_s=10.0)
+        assert client.of("tool_result")[0]["result"] == "tea"
+        assert client.session.view.userdata == {"seen": "en_US"}
+        client.session.cancel()
+    assert threads["timers"] is threading.main_thread()
+    assert threads["tool"] is not threading.main_thread()

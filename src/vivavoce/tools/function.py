@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import functools
 import inspect
@@ -16,7 +17,7 @@ import msgspec
 from vivavoce.engines.base import ToolSpec
 from vivavoce.tools.base import GIVEN, NAME, ToolError
 from vivavoce.tools.schema import Unspeakable, object_schema
-from vivavoce.tools.threads import in_thread
+from vivavoce.tools.threads import FromThread, in_thread
 
 
 class Parameter(msgspec.Struct, frozen=True):
@@ -78,9 +79,9 @@ class Tool:
         values = self.checked(arguments)
         if self._given and session is None:
             raise ToolError("this works only in a conversation")
-        values |= dict.fromkeys(self._given, session)
         if self._async:
-            return await self.function(**values)
+            return await self.function(**values, **dict.fromkeys(self._given, session))
+        values |= dict.fromkeys(self._given, FromThread(session, asyncio.get_running_loop()))
         result = await in_thread(contextvars.copy_context().run, functools.partial(self.function, **values))
         return await result if inspect.isawaitable(result) else result
 

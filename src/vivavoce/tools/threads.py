@@ -7,16 +7,21 @@ everybody else from a thread. These are daemon threads; how many there may be at
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import functools
+import inspect
 import itertools
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from vivavoce.tools.base import ToolError
 
 R = TypeVar("R")
 LIMIT = 64
 """Blocking tools of a process at a time, those that nobody waits for any more included."""
+ANSWER_S = 10.0
+"""A thread waits this long for the event loop."""
 
 _free = threading.BoundedSemaphore(LIMIT)
 _numbers = itertools.count(1)
@@ -61,3 +66,41 @@ async def in_thread(function: Callable[..., R], *args: object) -> R:
         _free.release()
         raise ToolError("too many other things are being done, try again later") from None
     return await result
+
+
+class FromThread:
+    """An object of the event loop, for a thread: its methods run on the loop, and the thread waits for them.
+
+    What they return that has methods of its own is treated alike, as a session's `timers` are.
+    """
+
+    def __init__(self, target: Any, loop: asyncio.AbstractEventLoop) -> None:
+        self._target = target
+        self._loop = loop
+
+    def __getattr__(self, name: str) -> Any:
+        return self._wrapped(getattr(self._target, name))
+
+    def __enter__(self) -> Any:
+        return self._on_loop(self._target.__enter__)
+
+    def __exit__(self, *how: object) -> Any:
+        return self._on_loop(self._target.__exit__, *how)
+
+    def _wrapped(self, value: Any) -> Any:
+        if inspect.isroutine(value):
+            return functools.partial(self._on_loop, value)
+        own = type(value).__module__.startswith("vivavoce.session") or hasattr(value, "__enter__")
+        return FromThread(value, self._loop) if own else value
+
+    def _on_loop(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        done: concurrent.futures.Future[Any] = concurrent.futures.Future()
+
+        def run() -> None:
+            try:
+                done.set_result(function(*args, **kwargs))
+            except Exception as error:  # it is raised in the thread, which asked for it
+                done.set_exception(error)
+
+        self._loop.call_soon_threadsafe(run)
+        return self._wrapped(done.result(ANSWER_S))
