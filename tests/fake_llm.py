@@ -35,7 +35,7 @@ INVALID = b"caf\xff\xc3 \xe2\x82 noir"
 """Broken UTF-8 within an answer."""
 
 REFUSALS: dict[str, tuple[int, dict[str, str], str]] = {
-    "403": (403, {}, '{"error": {"message": "this key may not use the model"}}'),
+    "403": (403, {}, '{"error": {"message": "the key secret-key-1 may not use the model"}}'),
     "408": (408, {}, ""),
     "503": (503, {}, '{"error": "loading the model"}'),
     "401": (401, {}, '{"error": {"message": "Incorrect API key provided: secret-key-1"}}'),

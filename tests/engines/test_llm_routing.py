@@ -245,6 +245,18 @@ async def test_the_main_model_may_have_a_server_of_its_own(tmp_path: Path) -> No
         assert seen(server, "model", "max_tokens", "authorization") == [("plain", 7, "Bearer k7")]
 
 
+async def test_a_key_goes_only_to_the_server_it_was_given_for(tmp_path: Path) -> None:
+    async with fake_llm() as main, fake_llm() as other:
+        models = f'{{"foreign": {{"base_url": "{other.openai_url}"}}}}'
+        variables = {"LLM_BASE_URL": main.openai_url, "LLM_MODEL": "plain", "LLM_API_KEY": "general"}
+        variables |= {"OPENAI_API_KEY": "vendor", "LLM_HEADERS": "X-Main=1", "LLM_MODELS": models}
+        async with installed(configured(tmp_path, **variables)) as engines:
+            assert await said(engines, ASK, model="foreign") == STORY
+            assert await said(engines, ASK) == STORY
+        assert seen(other, "authorization", "x-main") == [(None, None)]
+        assert seen(main, "authorization", "x-main") == [("Bearer general", "1")]
+
+
 async def test_a_bare_name_beside_the_assistant_is_asked_where_auto_would(tmp_path: Path) -> None:
     async with fake_llm() as server:
         variables = {"LLM_PROVIDER": "offline", "LLM_BASE_URL": server.openai_url, "LLM_ROUTES": "long=gpt-3.5-turbo"}

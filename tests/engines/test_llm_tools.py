@@ -327,11 +327,11 @@ async def test_nobody_waits_for_usage_that_never_comes(engine: Engine) -> None:
 @BOTH
 async def test_headers_are_sent_and_kept_secret(engine: Engine) -> None:
     more = {"OpenAI-Project": "project-7", "X-Gate": "Token secret-key-1"}
-    async with serving(engine, "401", headers=more) as (chat, server):
+    async with serving(engine, "403", headers=more) as (chat, server):
         _, error = await told_until_it_failed(chat)
         sent = server.requests[-1]["headers"]
     assert (sent["openai-project"], sent["x-gate"]) == ("project-7", "Token secret-key-1")
-    assert "secret-key-1" not in error.message
+    assert "HTTP 403, the key *** may not use the model" in error.message
     assert ("authorization" in sent) is (engine is OpenAIChat)
 
 
