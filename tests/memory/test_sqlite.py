@@ -403,6 +403,7 @@ REPLACED: dict[str, Callable[[SqliteStore, Turn], Awaitable[Any]]] = {
     "turn": lambda store, first: store.append(msgspec.structs.replace(first, user="no", assistant="", steps=()), ME),
     "title": lambda store, first: store.rename("c", ME, "another"),
     "notes": lambda store, first: store.annotate("c", ME, Notes(pins=("x",), summary="y")),
+    "a pin": lambda store, first: store.annotate("c", ME, Notes(pins=("x",))),
     "notes with a turn": lambda store, first: store.append(turn("c", 2), ME, Notes(summary="z")),
     "a summary too old": lambda store, first: store.purge(500.0),
 }
@@ -421,6 +422,8 @@ async def test_replaced_words_are_not_on_the_disk(store: SqliteStore, path: Path
         case "title":
             await store.append(first, ME)
             await store.rename("c", ME, SECRET)
+        case "a pin":
+            await store.append(first, ME, Notes(pins=("x", SECRET)))
         case "a summary too old":
             await store.append(first, ME, msgspec.structs.replace(notes, pins=()))
         case _:

@@ -31,6 +31,8 @@ SHORT_WORDS = 40
 """Tokens of what a user usually says."""
 PIN_TOKENS = 16
 """What a pin takes besides its text."""
+RESULTS_SHARE = 4
+"""Where there are tools, a quarter of the tokens is left to what they return in this turn."""
 RESULT_TOKENS = 1_000
 """Of a tool's result in an earlier turn; what mattered in it was said."""
 
@@ -289,14 +291,17 @@ class Conversations:
 def room_for(settings: Settings, agent: Agent, instructions: str, llm: ChatModel) -> int | None:
     """Tokens that a conversation may take of a request to *llm*; None for all there is of it.
 
-    What the instructions, the descriptions of tools and the answer take is set aside.
+    What the instructions, the descriptions of tools, what they may return, and the answer take is set aside.
     """
     if llm.name == "offline":
         return None  # it has no window, and knows only what it is shown
     answer = agent.max_tokens or max(settings.llm.max_tokens, settings.openai.max_tokens)
-    tools = msgspec.json.encode(specs(agent.toolbox.present())).decode() if agent.toolbox else ""
-    told = context.tokens(instructions) + context.tokens(tools) + context.PER_MESSAGE
-    return settings.memory.max_tokens - answer - told
+    most = settings.memory.max_tokens
+    room = most - answer - context.tokens(instructions) - context.PER_MESSAGE
+    if agent.toolbox:
+        tools = msgspec.json.encode(specs(agent.toolbox.present())).decode()
+        room -= context.tokens(tools) + most // RESULTS_SHARE
+    return room
 
 
 def sendable(text: str) -> str:
