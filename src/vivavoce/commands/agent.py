@@ -86,6 +86,11 @@ class CommandAgent(Agent):
         if own is not None:
             await own.close()
 
+    @property
+    def cold(self) -> bool:
+        """Whether the templates are still to be loaded."""
+        return self._catalog is None
+
     def load(self) -> Catalog:
         """The templates, loaded and warm. Raises SettingsError, a line for each problem."""
         if self._catalog is None:
@@ -197,6 +202,8 @@ class FlowCommands:
 
     async def __call__(self, text: str, turn: _Turn) -> dict[str, Any]:
         """The members of a Command. Raises EngineError."""
+        if self._agent.cold:
+            await asyncio.to_thread(self._agent.load)
         language = getattr(turn, "language", "en")
         command = await self._agent.parse(text, llm=turn.llm, language=language)
         found: dict[str, Any] = msgspec.to_builtins(command)

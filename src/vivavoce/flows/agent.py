@@ -15,6 +15,8 @@ from vivavoce.flows.events import FlowEvent, Token
 from vivavoce.flows.executor import Advance, FlowRun, FlowState, Walk
 from vivavoce.flows.model import Flow, read_file
 from vivavoce.flows.node import Services, Turn
+from vivavoce.flows.services import services_of
+from vivavoce.settings import Settings
 
 WORKING_S = 1.0
 """After so long without a word the session is told that the flow is at work: its nodes have deadlines of their own."""
@@ -81,6 +83,11 @@ class FlowAgent(Agent):
     def from_file(cls, path: Path | str, *, services: Services | None = None, tools: Sequence[Any] = ()) -> FlowAgent:
         """The agent of a flow in a YAML or JSON file. Raises BadFlow, or OSError."""
         return cls(read_file(Path(path)), services=services, tools=tools)
+
+    def configure(self, settings: Settings) -> None:
+        """See `Agent.configure`."""
+        if self.services is None:
+            self.services = services_of(settings, self)
 
     @property
     def opens(self) -> bool:

@@ -6,19 +6,20 @@ from pathlib import Path
 
 import platformdirs
 
+from vivavoce.agent import Agent
+from vivavoce.commands.agent import FlowCommands
 from vivavoce.flows.fetch import Fetcher
-from vivavoce.flows.node import CommandParser, Deadlines, Services
+from vivavoce.flows.node import Deadlines, Services
 from vivavoce.settings import Settings
-from vivavoce.tools.toolbox import Toolbox
 
 
-def services_of(settings: Settings, *, tools: Toolbox | None = None, commands: CommandParser | None = None) -> Services:
-    """What the nodes may use under *settings*."""
+def services_of(settings: Settings, agent: Agent) -> Services:
+    """What the nodes may use under *settings*: *agent*'s tools and commands, the servers that are allowed."""
     flows, llm = settings.flows, settings.llm
     return Services(
         fetcher=Fetcher(flows.http_allow, private=flows.http_private),
-        tools=tools or Toolbox(),
-        commands=commands,
+        tools=agent.toolbox,
+        commands=FlowCommands(agent, settings),
         variables=dict(each.split("=", 1) for each in flows.variables),
         deadlines=Deadlines(llm.first_token_timeout_s, llm.token_timeout_s, llm.timeout_s),
     )

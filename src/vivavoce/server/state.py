@@ -8,11 +8,9 @@ import time
 from collections.abc import Callable, Sequence
 
 from vivavoce.agent import Agent
-from vivavoce.commands.agent import FlowCommands
 from vivavoce.engines.registry import InstalledEngines
 from vivavoce.errors import ClientError
 from vivavoce.events import Event, Info
-from vivavoce.flows.agent import FlowAgent
 from vivavoce.flows.services import folder_of, services_of
 from vivavoce.flows.sessions import FlowSessions
 from vivavoce.flows.store import FlowStore
@@ -58,11 +56,9 @@ class ServerState:
         self.settings = settings
         self.agent = agent or configured_agent(settings)
         """Who answers the sessions that name no flow."""
-        self.agent.configure(settings)
         self._default_flow = settings.flows.default if agent is None else None
-        services = services_of(settings, tools=self.agent.toolbox, commands=FlowCommands(self.agent, settings))
-        if isinstance(self.agent, FlowAgent) and self.agent.services is None:
-            self.agent.services = services
+        self.agent.configure(settings)
+        services = services_of(settings, self.agent)
         self.flows = FlowStore(folder_of(settings), services)
         self.flow_sessions = FlowSessions(
             services,
