@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator
+from unittest import mock
 
 import pytest
 
@@ -16,6 +17,7 @@ from vivavoce.engines.base import ChatRequest, Delta, Voice
 from vivavoce.errors import EngineFailed
 from vivavoce.events import State, ToolStarted
 from vivavoce.memory.base import Turn
+from vivavoce.server.state import ServerState
 from vivavoce.settings import Settings, Stream
 
 STORY = "Once upon a time there was a boat. It sailed away over the sea. It never came back at all."
@@ -155,6 +157,19 @@ async def test_what_an_agent_shows_besides_is_passed_on() -> None:
     assert last["text"] == "Done."
     assert [(m["name"], m["value"]) for m in peer.of(State.__struct_config__.tag)] == [("lamp", "on")]
     assert [m["arguments"] for m in peer.of(ToolStarted.__struct_config__.tag)] == [{"on": True}]
+
+
+@virtual
+async def test_a_flow_answers_where_one_is_named() -> None:
+    class Booking(Agent):
+        async def respond(self, asked: Asked) -> AsyncGenerator[Delta, None]:
+            yield Delta(f"Booked: {asked.text}", finish="stop")
+
+    async with a_server() as server:
+        with mock.patch.object(ServerState, "agent_for", return_value=Booking()) as agent_for:
+            peer = await asked(server, "a table", flow="booking")
+    agent_for.assert_called_once_with("booking")
+    assert complete(peer)["text"] == "Booked: a table"
 
 
 @virtual
