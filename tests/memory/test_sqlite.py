@@ -459,9 +459,13 @@ async def test_what_a_killed_process_left_goes_at_the_next_start(store: SqliteSt
     await store.append(turn("c", assistant=SECRET), ME)
     copy = path.parent.parent / "copy" / path.name
     copy.parent.mkdir()
-    await store._ask(lambda writer: writer._database.delete("c", ME))  # and dies before it scrubs
-    for file in path.parent.iterdir():
-        (copy.parent / file.name).write_bytes(file.read_bytes())
+
+    def deleted_and_killed(writer: Any) -> None:
+        writer._database.delete("c", ME)
+        for file in path.parent.iterdir():  # as they are before it can scrub
+            (copy.parent / file.name).write_bytes(file.read_bytes())
+
+    await store._ask(deleted_and_killed)
     assert on_disk(copy)
     again = SqliteStore(copy)
     await again.open()
