@@ -88,6 +88,9 @@ class NotAsync(Agent):
         (lambda: Agent(still_there_s=float("nan")), "still_there_s must be seconds above 0"),
         (lambda: Agent(still_there_s=5.0, still_there=" "), "still_there must say something"),
         (lambda: Agent(language="English, please"), "language must be a tag"),
+        (lambda: Agent(greeting=lambda: "Hello"), "greeting must be text, not function"),  # type: ignore[arg-type]
+        (lambda: Agent({"role": "system"}), "instructions must be text, not dict"),  # type: ignore[arg-type]
+        (lambda: Agent(model=object()), "model must be a model's name or a ChatModel"),  # type: ignore[arg-type]
     ],
 )
 def test_what_cannot_be_meant_is_refused_when_it_is_made(make: Any, says: str) -> None:

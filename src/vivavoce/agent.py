@@ -35,7 +35,7 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
 
 
 class NoReply(Exception):
-    """Raised by `on_user_turn`: this turn gets no answer."""
+    """Raised by `on_user_turn`, or by whatever else answers: this turn gets no (further) answer."""
 
 
 @given_to_tools
@@ -161,10 +161,16 @@ class Agent(Successor):
 
         Raises ValueError or TypeError for what cannot be meant.
         """
-        if still_there_s is not None and not (still_there_s > 0 and still_there.strip()):
-            raise ValueError("still_there_s must be seconds above 0, and still_there must say something")
+        texts = {"instructions": instructions, "name": name, "voice": voice, "language": language, "greeting": greeting}
+        for argument, text in texts.items():
+            if text is not None and not isinstance(text, str):
+                raise TypeError(f"{argument} must be text, not {type(text).__name__}")
         if language is not None and not _LANGUAGE.fullmatch(language):
             raise ValueError(f"language must be a tag such as en or fr_FR, not {language!r}")
+        if still_there_s is not None and not (still_there_s > 0 and still_there.strip()):
+            raise ValueError("still_there_s must be seconds above 0, and still_there must say something")
+        if not (model is None or isinstance(model, str) or hasattr(model, "stream")):
+            raise TypeError(f"model must be a model's name or a ChatModel, not {type(model).__name__}")
         self.instructions = instructions
         self.name = name
         self.tools = tuple(tools)
