@@ -49,7 +49,7 @@ async def test_the_client_speaks_a_flow(capsys: pytest.CaptureFixture[str]) -> N
 def test_a_node_of_one_s_own() -> None:
     try:
         exec(next(code for code in PROGRAMS if "@node" in code), {})
-        assert NODES["shout"].__struct_fields__ == ("id", "text")
+        assert NODES["shout"].__struct_fields__ == ("text", "id")
     finally:
         NODES.pop("shout", None)
 
@@ -58,7 +58,7 @@ def test_every_node_field_and_filter_is_described() -> None:
     rows = {row[1]: row[0] for row in re.findall(r"^(\| `(\w+)` \|.*)$", TEXT, re.MULTILINE)}
     for kind, executor in NODES.items():
         renamed = {"test": "if", "choices": "labels"}
-        for name in executor.__struct_fields__[1:]:
+        for name in set(executor.__struct_fields__) - {"id"}:
             assert f"`{renamed.get(name, name)}`" in rows[kind], f"{kind}.{name}"
     for name in FILTERS:
         assert re.search(rf"`{name}[:`]", TEXT), name
