@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vivavoce.text.sentences import SentenceStreamBuffer, stream_with_sentences
     from vivavoce.tools.base import ToolError
     from vivavoce.tools.function import tool
+    from vivavoce.tools.mcp import MCPServer
 
 __all__ = [
     "Agent",
@@ -28,6 +29,7 @@ __all__ = [
     "FlowAgent",
     "FlowClient",
     "FlowError",
+    "MCPServer",
     "Message",
     "NoReply",
     "PhraseBuffer",
@@ -51,6 +53,7 @@ _HOMES = {
     "vivavoce.text.sentences": ("SentenceStreamBuffer", "stream_with_sentences"),
     "vivavoce.tools.base": ("ToolError",),
     "vivavoce.tools.function": ("tool",),
+    "vivavoce.tools.mcp": ("MCPServer",),
 }
 """Where each name lives."""
 
