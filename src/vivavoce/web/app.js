@@ -39,7 +39,7 @@ function changed() {
 function render() {
   const { state } = client;
   conversation.render(state);
-  states.render(state);
+  conversation.keepEnd(() => states.render(state));
   renderStatus();
   renderControls();
   renderNotices();

@@ -26,12 +26,24 @@ export class ConversationView {
 
   /** @param {State} state */
   render(state) {
-    const near = this.scroll.scrollHeight - this.scroll.scrollTop - this.scroll.clientHeight < NEAR;
+    const near = this.#near();
     if (state.items !== this.items) this.#renderItems(state.items);
     const waiting = state.hearing && !state.items.some((item) => item.kind === 'user' && !item.solid);
     if (waiting !== this.hearing.isConnected) waiting ? this.list.append(this.hearing) : this.hearing.remove();
     this.hero.hidden = state.items.length > 0 || waiting;
     if (near) this.scroll.scrollTop = this.scroll.scrollHeight;
+  }
+
+  /** Do what takes or gives the conversation room: its end stays in view. @param {() => void} change */
+  keepEnd(change) {
+    const near = this.#near();
+    change();
+    if (near) this.scroll.scrollTop = this.scroll.scrollHeight;
+  }
+
+  /** Whether the end is in view. */
+  #near() {
+    return this.scroll.scrollHeight - this.scroll.scrollTop - this.scroll.clientHeight < NEAR;
   }
 
   /** @param {Item[]} items */
