@@ -54,6 +54,7 @@ UNWANTED: dict[str, tuple[int, str]] = {
         '{"detail": [{"loc": ["body", "response_format"], "msg": "Extra inputs not permitted"}]}',
     ),
     "no-format": (400, '{"error": "json: cannot unmarshal object into field ChatRequest.format of type string"}'),
+    "no-think": (400, '{"error": "this model does not support thinking"}'),
     "no-stream_options": (400, '{"error": {"message": "Unknown parameter", "param": "stream_options"}}'),
     "silent-no-stream_options": (400, "<html>"),
     "bad-tools": (400, '{"error": {"message": "Invalid schema", "param": "tools[0].function.parameters"}}'),

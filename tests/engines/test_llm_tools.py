@@ -270,6 +270,7 @@ async def test_a_schema_is_sent() -> None:
         (OpenAIChat, "silent-no-stream_options", "stream_options"),
         (OpenAIChat, "no-response_format", "response_format"),
         (OllamaChat, "no-format", "format"),
+        (OllamaChat, "no-think", "think"),
     ],
 )
 async def test_a_field_that_is_refused_is_left_out_from_then_on(engine: Engine, model: str, field: str) -> None:

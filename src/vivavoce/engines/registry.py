@@ -1,4 +1,4 @@
-"""Which engine serves each role. Besides `app` only this module knows concrete engines.
+"""Which engine serves each role. Besides `app` only this module, and `language_models`, know concrete engines.
 
 `auto` takes the best engine that is installed; today the embedded ones, and the language model that is configured, or
 Ollama's. An engine that cannot be loaded stays in its place and says so: `failure` has the cause, `/ready` shows it,

@@ -28,6 +28,8 @@ class _Call:
     @property
     def whole(self) -> bool:
         """Whether the arguments are a JSON object, so that nothing can follow."""
+        if not self.arguments or not self.arguments[-1].rstrip().endswith("}"):
+            return False
         try:
             return isinstance(msgspec.json.decode("".join(self.arguments)), dict)
         except msgspec.DecodeError:

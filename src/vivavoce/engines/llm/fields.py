@@ -10,7 +10,8 @@ from vivavoce.engines.upstream import Refusal
 OF_A_REQUEST = (400, 404, 422, 500, 501)
 """Statuses with which the servers in use refuse a field; llama.cpp's says 500 where it has no tools."""
 FOR_GOOD = re.compile(
-    r"support|unknown|unrecogni[sz]ed|unexpected|extra|permitted|allowed|requires?\b|unmarshal", re.IGNORECASE
+    r"support|unknown|unrecogni[sz]ed|unexpected|extra|permitted|allowed|requires?\b|unmarshal|literal_error",
+    re.IGNORECASE,
 )
 """What is said of a field that no request of this model may have, rather than of this request's value."""
 
