@@ -40,12 +40,14 @@ class Server:
         self._environment = {**os.environ, "VIVAVOCE_DATA_DIR": str(folder), **environment}
         self._process: subprocess.Popen[bytes] | None = None
 
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "vivavoce", "serve", *self._arguments, "--port", str(self.port)]
+
     def start(self) -> None:
         """Start, and wait until the engines are ready."""
         log = (self._folder / "server.log").open("ab")
-        command = [sys.executable, "-m", "vivavoce", "serve", *self._arguments, "--port", str(self.port)]
         self._process = subprocess.Popen(
-            command, cwd=self._folder, env=self._environment, stdout=log, stderr=subprocess.STDOUT
+            self.command(), cwd=self._folder, env=self._environment, stdout=log, stderr=subprocess.STDOUT
         )
         log.close()
         deadline = time.monotonic() + START_S

@@ -12,7 +12,8 @@ import { devices } from './microphone.js';
 async function showEngines(client) {
   const box = byId('engines');
   try {
-    const { engines = {}, hints = [] } = await client.access.json('api/stream_config');
+    const { agent, engines = {}, hints = [] } = await client.access.json('api/stream_config');
+    const named = agent && agent !== 'agent' ? [make('dt', '', 'Agent'), make('dd', '', agent)] : [];
     const roles = { asr: 'Hearing', llm: 'Thinking', tts: 'Speaking', vad: 'Voice activity' };
     const known = Object.entries(roles).filter(([role]) => engines[role]);
     const failing = known.filter(([role]) => engines[role].ready === false);
@@ -22,6 +23,7 @@ async function showEngines(client) {
       .join(' · ');
     box.classList.toggle('failing', failing.length > 0);
     byId('engines-list').replaceChildren(
+      ...named,
       ...known.flatMap(([role, title]) => {
         const { name, ready, detail } = engines[role];
         const small = [ready === false ? 'not ready' : '', detail].filter(Boolean).join(': ');
