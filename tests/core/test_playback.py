@@ -136,3 +136,15 @@ def test_who_reads_has_heard_what_was_shown_and_waits_for_no_speech() -> None:
     shown[0] = "Once upon a time. There was"
     assert reading.heard_text(10.1) == "Once upon a time. There was"
     assert reading.audible
+
+
+def test_what_stands_before_a_phrase_and_is_not_said_is_heard_with_its_first_word() -> None:
+    playback = Playback()
+    for seq, (before, text) in enumerate([("```x```\n", "One two three four."), (" 🙂\n", " Five six.")], 1):
+        playback.phrase(seq, text, before)
+        playback.made(seq, 2.0)
+        playback.sent(seq, 2.0, 10.0)
+    assert playback.heard_text(10.0) == ""
+    assert playback.heard_text(11.0) == "```x```\nOne two"
+    assert playback.heard_text(12.1) == "```x```\nOne two three four."
+    assert playback.heard_text(99.0) == "```x```\nOne two three four. 🙂\n Five six."

@@ -11,6 +11,7 @@ import pytest_asyncio
 from vivavoce.engines.base import pick_voice
 from vivavoce.engines.tts.espeak import EspeakSynthesizer
 from vivavoce.errors import EngineError
+from vivavoce.session.speaker import Speaker
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -36,8 +37,9 @@ def english(synthesizer):
 
 async def spoken(synthesizer, phrase, voice=None):
     async with asyncio.timeout(10):
-        voice = english(synthesizer) if voice is None else voice
-        return [speech async for speech in synthesizer.synthesize(phrase, voice)]
+        speaker = Speaker(synthesizer, english(synthesizer) if voice is None else voice)
+        said = speaker.read(phrase)
+        return [] if said is None else [speech async for speech in speaker.synthesize(phrase, said)]
 
 
 def pcm_of(pieces):

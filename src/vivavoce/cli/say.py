@@ -56,6 +56,7 @@ async def _synthesized(loaded: Loaded, tts: Synthesizer, text: str) -> bytes:
     """All of *text*, sentence by sentence, in the voice that was asked for."""
     from vivavoce.engines.base import pick_voice
     from vivavoce.session.options import normal_language
+    from vivavoce.session.speaker import Speaker
     from vivavoce.text.sentences import stream_with_sentences
 
     options = loaded.settings.tts
@@ -69,8 +70,12 @@ async def _synthesized(loaded: Loaded, tts: Synthesizer, text: str) -> bytes:
         raise Failed(f"{tts.name} has no voice for {options.language}", hint=f"it speaks: {known}")
     sound = bytearray()
 
+    speaker = Speaker(tts, voice.id)
+
     async def speak(sentence: str) -> None:
-        async with aclosing(tts.synthesize(sentence, voice.id)) as pieces:
+        if (said := speaker.read(sentence)) is None:
+            return
+        async with aclosing(speaker.synthesize(sentence, said)) as pieces:
             async for piece in pieces:
                 sound.extend(piece.pcm)
 

@@ -18,10 +18,11 @@ TAIL_S = 0.06
 
 
 class _Phrase:
-    __slots__ = ("made_s", "middles_s", "sent_s", "text")
+    __slots__ = ("before", "made_s", "middles_s", "sent_s", "text")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, before: str) -> None:
         self.text = text
+        self.before = before
         self.middles_s: Sequence[float] = ()
         self.made_s = 0.0
         self.sent_s = 0.0
@@ -52,9 +53,12 @@ class Playback:
     def sent_s(self) -> float:
         return self._sent_s
 
-    def phrase(self, seq: int, text: str) -> None:
-        """Phrase *seq* (1, 2, …) says *text*; called before anything else about it."""
-        self._phrases[seq] = _Phrase(text)
+    def phrase(self, seq: int, text: str, before: str = "") -> None:
+        """Phrase *seq* (1, 2, …) says *text*; called before anything else about it.
+
+        before: what is shown ahead of it and not said, such as code; it counts as heard with the first word.
+        """
+        self._phrases[seq] = _Phrase(text, before)
 
     def made(self, seq: int, seconds: float, middles_s: Sequence[float] = ()) -> None:
         """The voice has made *seconds* more of phrase *seq*; *middles_s*: the middle of each word, where it knows."""
@@ -118,10 +122,11 @@ class Playback:
         for _, phrase in sorted(self._phrases.items()):
             whole_s = max(phrase.made_s, phrase.sent_s)
             if left_s < whole_s - TAIL_S:
-                heard.append(_cut(phrase, left_s / whole_s, left_s))
+                if begun := _cut(phrase, left_s / whole_s, left_s):
+                    heard.append(phrase.before + begun)
                 break
             if whole_s:
-                heard.append(phrase.text)
+                heard.append(phrase.before + phrase.text)
             left_s -= whole_s
         return "".join(heard).strip()
 

@@ -281,6 +281,8 @@ class Synthesizer(Engine, Protocol):
     def synthesize(self, phrase: str, voice: str) -> AsyncGenerator[Speech, None]:
         """Yield the audio of *phrase* as it is made. A phrase with nothing to say yields nothing.
 
+        phrase: what is to be said, as `vivavoce.text.speakable` has made it of what is shown; the words in `Speech` are
+        its own. Callers go through `vivavoce.session.speaker`, which knows both.
         voice: a `Voice.id` of this engine. Closing the generator aborts the synthesis and leaves the engine usable.
         Raises EngineFailed or EngineUnavailable.
         """

@@ -39,7 +39,8 @@ from vivavoce.session.agent_view import AgentView
 from vivavoce.session.conversation import Conversation, room_for
 from vivavoce.session.options import Options
 from vivavoce.session.outbox import Outbox
-from vivavoce.session.reply import Reply, ReplyLimits, Speaker, VoiceOut
+from vivavoce.session.reply import Reply, ReplyLimits, VoiceOut
+from vivavoce.session.speaker import Speaker
 from vivavoce.session.timers import SessionTimers
 from vivavoce.session.voice_out import PcmOut, WavOut
 from vivavoce.settings import Settings
@@ -166,6 +167,7 @@ class Answering:
                 max_phrase_length=settings.tts.max_phrase_length,
                 max_tokens_per_phrase=settings.streaming.max_tokens_per_phrase,
                 max_buffer_time=settings.streaming.max_buffer_time,
+                language=floor.options.language,
             ),
             limits=reply_limits(settings, floor.agent),
             emit=emit,

@@ -10,17 +10,18 @@ holds up the model's connection. Cancelling `run` stops all of it; nothing is le
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Protocol
 
 import msgspec
 
 from vivavoce.core.playback import Playback
-from vivavoce.engines.base import Delta, Speech, Synthesizer, Usage
+from vivavoce.engines.base import Delta, Speech, Usage
 from vivavoce.errors import EngineError, EngineTimeout
 from vivavoce.events import Error, Event, LLMToken, Outcome, Phrase, PhraseSpoken, ReplyText, TTSPhraseDone
 from vivavoce.session.alarm import Alarm
+from vivavoce.session.speaker import Speaker
 from vivavoce.text.phrases import PhraseBuffer
 
 
@@ -36,25 +37,6 @@ class ReplyLimits(msgspec.Struct, frozen=True, kw_only=True):
     parallel: int = 2
     """Syntheses at once."""
     max_characters: int = 20_000
-
-
-class Speaker(msgspec.Struct, frozen=True):
-    """A synthesizer and the voice of it that this session speaks with."""
-
-    synthesizer: Synthesizer
-    voice: str
-    prepare: Callable[[str], Awaitable[str | None]] | None = None
-    """Puts other words into the voice's mouth; None leaves them, and none at all leave the phrase unspoken."""
-
-    async def synthesize(self, phrase: str) -> AsyncGenerator[Speech, None]:
-        if self.prepare is not None:
-            prepared = await self.prepare(phrase)
-            phrase = phrase if prepared is None else prepared
-            if not any(map(str.isalnum, phrase)):
-                return
-        async with aclosing(self.synthesizer.synthesize(phrase, self.voice)) as pieces:
-            async for speech in pieces:
-                yield speech
 
 
 class VoiceOut(Protocol):
@@ -96,9 +78,10 @@ class Gate:
 class _Slot:
     """A phrase on its way through synthesis."""
 
-    def __init__(self, seq: int, text: str) -> None:
+    def __init__(self, seq: int, text: str, said: Sequence[str]) -> None:
         self.seq = seq
         self.text = text
+        self.said = said
         self.pieces: asyncio.Queue[Speech | EngineError | None] = asyncio.Queue()
 
 
@@ -143,6 +126,7 @@ class Reply:
         self._first_token_at = self._last_token_at = 0.0
         self._complete = False
         self._silenced = False
+        self._unsaid = ""  # what is shown since the last phrase, with nothing to say in it
 
     def emit(self, event: Event) -> bool:
         """Send *event*, or keep it until the reply is confirmed. False once silenced."""
@@ -276,11 +260,15 @@ class Reply:
 
     def _say(self, text: str, group: asyncio.TaskGroup) -> None:
         """Queue one phrase, and have it synthesized."""
-        if self.speaker is None or not any(map(str.isalnum, text)):
-            return  # shown, but there is nothing to say
+        if self.speaker is None:
+            return
+        if (said := self.speaker.read(text)) is None:
+            self._unsaid += text
+            return
         self._seq += 1
-        slot = _Slot(self._seq, text)
-        self.playback.phrase(slot.seq, text)
+        slot = _Slot(self._seq, text, said)
+        self.playback.phrase(slot.seq, text, self._unsaid)
+        self._unsaid = ""
         self._slots.put_nowait(slot)
         group.create_task(self._make(slot, self.speaker), name=f"reply {self.number} phrase {slot.seq}")
 
@@ -292,7 +280,10 @@ class Reply:
         async with self._parallel:
             began = self._clock()
             try:
-                async with asyncio.timeout(self._limits.phrase_s), aclosing(speaker.synthesize(slot.text)) as pieces:
+                async with (
+                    asyncio.timeout(self._limits.phrase_s),
+                    aclosing(speaker.synthesize(slot.text, slot.said)) as pieces,
+                ):
                     async for speech in pieces:
                         made_s = len(speech.pcm) / 2 / speaker.synthesizer.sample_rate
                         middles = [(word.start_ms + word.end_ms) / 2000 for word in speech.words]

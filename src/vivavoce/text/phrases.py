@@ -7,7 +7,7 @@ A phrase ends, in this order of preference,
 - at the end of a line, and at `;` or `:` before white space;
 - before a connector: `I looked,| but it was gone`;
 - for the first phrase of a reply, at the first comma or dash that leaves something to say;
-- where it would become too long: after the last clause, else after the last word;
+- where it would become too long: after the last clause, else after the last word, best not beside a number;
 - when nothing of this came for `max_buffer_time`.
 
 All but the last and the limit of tokens are functions of the characters seen so far, in order: however the text is
@@ -20,7 +20,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from vivavoce.text.stops import STOPS, WIDE_STOPS, Doubt, doubt_about
+from vivavoce.text.languages import code_of
+from vivavoce.text.stops import STOPS, WIDE_STOPS, Doubt, doubt_about, doubts_of
 
 CONNECTORS = frozenset({"and", "then", "so", "but", "however", "because"})
 """A phrase ends before one of these, after its comma."""
@@ -37,6 +38,8 @@ _COLONS = frozenset(";:；")
 _CLAUSE_ENDS = _COMMAS | _DASHES | _COLONS | STOPS | WIDE_STOPS | frozenset("：…)）")
 _CLOSER_OF = dict(zip("([{“‘„«‹（［｛「『【〈《", ")]}”’“»›）］｝」』】〉》", strict=True))
 _TOGGLES = frozenset("\"'*_`")  # the same mark opens and closes
+_BESIDE_NUMBERS = frozenset("$€£¥%‰°")
+_BEFORE_NUMBERS = _BESIDE_NUMBERS | frozenset("+=×÷±−#§")
 _INSIDE_WORDS = frozenset("'’-_/@")
 _NO_LINE_START = frozenset("ー々ゝゞヽヾぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮ")
 _IDEOGRAPHS = "\u3005\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -53,12 +56,19 @@ class PhraseBuffer:
     """
 
     def __init__(
-        self, max_phrase_length: int = 60, max_tokens_per_phrase: int = 50, max_buffer_time: float = 2.0
+        self,
+        max_phrase_length: int = 60,
+        max_tokens_per_phrase: int = 50,
+        max_buffer_time: float = 2.0,
+        language: str = "",
     ) -> None:
+        """language: of the text, as in `de_DE`; its abbreviations and dates are known then."""
         self.max_phrase_length = max_phrase_length
         self.max_tokens_per_phrase = max_tokens_per_phrase
         self.max_buffer_time = max_buffer_time
         """Seconds."""
+        code = code_of(language)
+        self._known = doubts_of(code) if code else None
         self._reset()
 
     def _reset(self) -> None:
@@ -196,7 +206,8 @@ class PhraseBuffer:
         """End the phrase behind *mark*, just appended, if it is such a mark; or return the doubt about it."""
         if mark in STOPS:
             word = self._text[self._word_at : -1].lstrip("\"'“‘«‹„([{*_`")
-            ends, doubt = True, doubt_about(mark, word, opens_item=not self._text[: self._word_at].strip())
+            item = not self._text[: self._word_at].strip()
+            ends, doubt = True, doubt_about(mark, word, opens_item=item, known=self._known)
         elif mark in WIDE_STOPS:
             ends, doubt = True, Doubt.WIDE if self._open else None
         elif mark == "…":
@@ -205,7 +216,9 @@ class PhraseBuffer:
             ends, doubt = True, Doubt.WIDE if mark == "；" else Doubt.GLUED
         else:
             ends, doubt = self._ends_first_clause(mark), None
-            if self._text[-2:-1].isdigit() or mark == "-":
+            if self._text[:-1].rstrip()[-1:].isdigit():
+                doubt = Doubt.NUMBER  # 1,000 and `Nov 21, 2026` and `10 – 20`
+            elif mark == "-":
                 doubt = Doubt.GLUED
         if mark in _COMMAS:
             self._pause = len(self._text)
@@ -268,15 +281,18 @@ class PhraseBuffer:
 
     def _best_break(self) -> int:
         """Where to cut a text that is too long; 0 while its first word is not over."""
-        clause = word = 0
+        clause = word = inside = 0
         for at, ends_clause in self._breaks:
             if at > self.max_phrase_length:
-                return clause or word or at
+                return clause or word or inside or at
+            if self._in_expression(at):
+                inside = at
+                continue
             word = at
             if ends_clause and at * 3 >= self.max_phrase_length:
                 clause = at
-        if clause or word:
-            return clause or word
+        if clause or word or inside:
+            return clause or word or inside
         limit = max(_LONGEST_WORD, self.max_phrase_length)
         if len(self._text) <= limit:
             return 0
@@ -289,7 +305,20 @@ class PhraseBuffer:
         """The end of the last word that is certainly over; of the only one if there is no other."""
         text = self._text.rstrip()
         over = len(text) < len(self._text) or not (text[-1].isalnum() or text[-1] in _INSIDE_WORDS)
-        return len(text) if over or not self._breaks else self._breaks[-1][0]
+        places = [at for at, _ in self._breaks] + [len(text)] * (over or not self._breaks)
+        return next((at for at in reversed(places) if not self._in_expression(at)), places[-1])
+
+    def _in_expression(self, at: int) -> bool:
+        """Whether a cut there may part a number from what belongs to it: its unit, its month, the rest of it.
+
+        Looks no further than the longest phrase, so that it does not matter what else has come in one delta.
+        """
+        before = self._text[max(0, at - 2) : at]
+        before = (before if at == len(self._text) else before.rstrip("."))[-1:]  # as in 21. November
+        if before.isdigit() or before in _BEFORE_NUMBERS:
+            return True
+        after = self._text[at : self.max_phrase_length + 1].lstrip()[:1]
+        return after.isdigit() or after in _BESIDE_NUMBERS
 
     def _cut(self, at: int) -> None:
         """Give out the first *at* characters."""

@@ -1,70 +1,75 @@
-"""What is said of a text: without Markdown, emoji, addresses and whatever else is only there to be seen.
+"""What is said of a text: for the voice alone, while the shown text stays as it is.
 
-Numbers, dates and abbreviations are left to the synthesizer, which knows its language. Pure.
+Marks, emoji, blocks of code and the paths of addresses are left out (`markup`); numbers with their units, money, dates,
+times, signs and abbreviations are put into words (`expressions`) in the languages that have tables. Nothing else of a
+text is touched, and no word is lost. Every word that is shown keeps what is said for it. Pure, and linear in the text.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from functools import cache
 
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0e-\x1b\x7f-\x9f\xad"  # control characters; soft hyphen
-    "\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff"  # direction marks, other zero widths
-    "\ud800-\udfff\ufff9-\uffff]"  # halves of surrogate pairs, which have no encoding; non-characters
-)
-_EMOJI = re.compile(
-    "[\u203c\u2049\u20e3\u2190-\u21ff\u2300-\u23ff\u25a0-\u27bf\u2900-\u297f\u2b00-\u2bff\u3030\u303d\ufe0e\ufe0f"
-    "\U0001f000-\U0001faff\U000e0020-\U000e007f]\u200d*"
-)
-# The bounds keep a hostile word of a megabyte from being searched once for each of its characters.
-_LINK = re.compile(r"!?\[([^\]]{0,100})\]\([^)]{0,500}\)")
-_LINK_END = re.compile(r"\]\([^)]{0,500}\)")  # of a link whose text has several words
-_TAG = re.compile(r"</?[A-Za-z][^<>]*>")
-_ADDRESS = re.compile(r"\b(?:(?:https?|ftp)://(?:www\.)?|www\.)(\w[^\s/?#:<>()\"]*)[^\s<>\"]*", re.IGNORECASE)
-_PRODUCT = re.compile(r"(?<=\d)\*(?=\d)")
-_GAP = re.compile(r"\||(?<=[^\W_])_+(?=[^\W_])")
-_MARKS = re.compile(r"[*`~_\[\]{}\\]|!(?=\[)|(?<!\w)#+")
-_RULE = re.compile(r"[-=: ]{2,}")
-_NUMBER = re.compile(r"[\d.,]*\d[.,]?")
-_CLOSING = ".,;:!?)]"
-_BULLETS = frozenset("-*+•–>")
+from vivavoce.text.expressions import Expressions
+from vivavoce.text.languages import code_of, load
+from vivavoce.text.markup import GLUE, Markup
+
+_PUNCTUATION = ".,;:!?"
+_LONE_MARK = re.compile(rf"(?<!\S)[{_PUNCTUATION}]+(?!\S)")
+_BEFORE_MARK = re.compile(r" +(?=[.,;:!?](?:[ .,;:!?]|$))")
 
 
-def spoken_words(text: str) -> list[str]:
-    """What is said for each word of *text*, as `text.split()` has them; empty where nothing is said."""
-    words = text.split()
-    spoken: list[str] = []
-    begun = False
-    for at, word in enumerate(words):
-        said = _spoken(word)
-        if word == "*" and _between_numbers(words, at):
-            said = "×"
-        elif word in _BULLETS and not begun:
-            said = ""
-        begun = begun or bool(said)
-        spoken.append(said)
-    return spoken
+@cache
+def _expressions(code: str, american: bool) -> Expressions:
+    return Expressions(load(code), american=american)
 
 
-def speakable(text: str) -> str:
+class SpeakableStream:
+    """What is said of a reply whose phrases come one after the other, in order."""
+
+    def __init__(self, language: str = "en") -> None:
+        """language: as in `en_US`; text in one that has no tables is only cleaned."""
+        code, region = code_of(language), language[3:].upper()
+        self._expressions = _expressions(code, code == "en" and region in ("", "US")) if code else None
+        self._markup = Markup(f"{load(code).code}." if code else "")
+
+    def feed(self, phrase: str) -> list[str]:
+        """What is said for each word of *phrase*, as `phrase.split()` has them; empty where nothing is.
+
+        An expression of several words may be said with the first of them, and the others be empty.
+        """
+        words = self._markup.words(phrase)
+        text = " ".join(words)
+        if self._expressions is not None:
+            text = self._expressions.said(text)
+        said = text.split(" ") if words else []
+        return _tidied(said) if GLUE in text or _LONE_MARK.search(text) else said
+
+
+def spoken_words(text: str, language: str = "en") -> list[str]:
+    """What is said for each word of a whole *text*: see `SpeakableStream.feed`."""
+    return SpeakableStream(language).feed(text)
+
+
+def speakable(text: str, language: str = "en") -> str:
     """*text* as it is to be handed to a synthesizer; empty when there is nothing to say."""
-    said = " ".join(filter(None, spoken_words(text)))
-    return said if any(map(str.isalnum, said)) else ""
+    return joined(spoken_words(text, language))
 
 
-def _spoken(word: str) -> str:
-    word = _EMOJI.sub("", _UNSEEN.sub("", word))
-    word = _LINK_END.sub("", _LINK.sub(r"\1", word))
-    word = _ADDRESS.sub(_host, _TAG.sub("", word))
-    word = _MARKS.sub("", _GAP.sub(" ", _PRODUCT.sub("×", word)))
-    return "" if _RULE.fullmatch(word) else " ".join(word.split())
+def joined(said: Sequence[str]) -> str:
+    """What is *said* for the words of a text, as one text; empty when there is nothing to say."""
+    text = " ".join(filter(None, said))
+    return text if any(map(str.isalnum, text)) else ""
 
 
-def _host(address: re.Match[str]) -> str:
-    """The host alone, and the punctuation of the sentence."""
-    whole = address[0]
-    return address[1].rstrip(_CLOSING) + whole[len(whole.rstrip(_CLOSING)) :]
-
-
-def _between_numbers(words: list[str], at: int) -> bool:
-    return 0 < at < len(words) - 1 and all(_NUMBER.fullmatch(words[side]) for side in (at - 1, at + 1))
+def _tidied(said: list[str]) -> list[str]:
+    """*said* with plain blanks, and each mark of punctuation right behind what it follows."""
+    last = -1
+    for at, word in enumerate(said):
+        said[at] = word = _BEFORE_MARK.sub("", " ".join(word.replace(GLUE, " ").split()))
+        if last >= 0 and word and not word.strip(_PUNCTUATION):
+            said[last], said[at] = said[last] + word, ""
+        elif word:
+            last = at
+    return said

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Mapping
+from functools import cache
+
+from vivavoce.text.languages import load
 
 STOPS = frozenset(".!?؟۔।॥።။")
 """End a sentence; in running text white space follows."""
@@ -46,7 +50,7 @@ _NEVER = _words(
     "dr mr mrs ms mx prof st mt rev hon gen col lt sgt capt cmdr gov sen rep pres mme mlle sra fr "
     "fig figs eq vs approx est dept univ ph e.g i.e eg ie cf al ca viz bzw usw evtl ggf"
 )
-_NUMBER = _words("no nos nr sec art vol ch pp op ed pt jan feb mar apr jun jul aug sep sept oct nov dec ext tel")
+_NUMBER = _words("no nos nr ok n sec art vol ch pp op ed pt jan feb mar apr jun jul aug sep sept oct nov dec ext tel")
 _LOWER = _words(
     "etc a.m p.m am pm inc ltd co corp llc jr sr bros ave blvd rd hwy ph.d m.d b.c a.d b.a m.a d.c "
     "ft oz lb lbs hr hrs mph"
@@ -57,11 +61,33 @@ _ACRONYM = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]")
 _ADDRESS = re.compile(r"[/@\\_`=&#%]|\w[.:]\w")
 
 
-def doubt_about(stop: str, word: str, *, opens_item: bool = False) -> Doubt | None:
+_ORDINALS = frozenset({"de", "pl"})
+"""Languages that write 21st as `21.`: mostly days, which the month follows."""
+
+
+@cache
+def doubts_of(code: str) -> Mapping[str, Doubt]:
+    """The doubts about the words that language *code* abbreviates with a point, lower-case and without it."""
+    doubts: dict[str, Doubt] = {}
+    language = load(code)
+    for short in language.abbreviations:
+        *words, last = short.split()
+        doubts |= {word[:-1].lower(): Doubt.NEVER for word in words if word.endswith(".")}
+        if last.endswith("."):
+            doubts.setdefault(last[:-1].lower(), Doubt.LOWER if short in language.closing else Doubt.NEVER)
+    if code in _ORDINALS:
+        doubts |= {str(day): Doubt.NEVER for day in range(1, 32)}
+    return doubts
+
+
+def doubt_about(
+    stop: str, word: str, *, opens_item: bool = False, known: Mapping[str, Doubt] | None = None
+) -> Doubt | None:
     """What speaks against *stop* behind *word* as the end of a sentence; None when nothing does.
 
     word: the visible characters right before the stop, without opening marks; empty after white space.
     opens_item: only *word* stands in its line so far, as the number of a list item would.
+    known: what `doubts_of` the language of the text says, if that is known.
     """
     if stop != ".":
         return Doubt.GLUED if _ADDRESS.search(word) else None
@@ -70,6 +96,8 @@ def doubt_about(stop: str, word: str, *, opens_item: bool = False) -> Doubt | No
         return Doubt.LOWER  # an ellipsis, or the point of `.5`
     if word.isdigit() and opens_item:
         return Doubt.NEVER
+    if known is not None and key in known:
+        return known[key]
     if key in _LOWER:
         return Doubt.LOWER
     if key in _NUMBER:

@@ -6,6 +6,7 @@ yielded, and a slow listener keeps no worker from other sessions.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import AsyncGenerator, Sequence
 
@@ -13,7 +14,6 @@ from vivavoce.engines.base import Speech, Voice, Word
 from vivavoce.engines.tts.espeak_voices import usable_voices
 from vivavoce.engines.worker import Pool
 from vivavoce.errors import EngineFailed, EngineUnavailable
-from vivavoce.text.speakable import speakable, spoken_words
 
 PIECE_S = 0.2
 WAIT_S = 5.0
@@ -22,6 +22,7 @@ PAUSES_S = {".!?…。！？": 0.2, ",;:–—、，；：": 0.1}
 PAUSE_S = 0.03
 """eSpeak ends a text 7 ms after its last sound, whereas within a text it waits 0.3 s after a sentence and 0.16 s after
 a comma. Phrases are spoken one by one, so the pause is added here: shorter, as the next phrase brings its own delay."""
+_WORD = re.compile(r"\S+")
 QUOTES = "\"'”’»)]"
 
 
@@ -55,16 +56,15 @@ class EspeakSynthesizer:
         """See `Synthesizer`. Also raises EngineBusy. A worker that dies is tried once more: nothing was yielded yet."""
         if voice not in self._voices:
             raise EngineUnavailable("tts", f"there is no voice {voice!r}", hint="GET /voices lists them")
-        text = speakable(phrase)
-        if not text:
+        if not any(map(str.isalnum, phrase)):
             return
         _, identifier = self._voices[voice]
         try:
-            pcm, marks = await self._speak(text, identifier)
+            pcm, marks = await self._speak(phrase, identifier)
         except EngineFailed:
-            pcm, marks = await self._speak(text, identifier)
+            pcm, marks = await self._speak(phrase, identifier)
         words = word_times(phrase, marks, round(len(pcm) / 2 / self._sample_rate * 1000))
-        pcm += bytes(2 * round(pause_s(text) * self._sample_rate))
+        pcm += bytes(2 * round(pause_s(phrase) * self._sample_rate))
         size = 2 * round(PIECE_S * self._sample_rate)
         for at in range(0, len(pcm), size):
             yield Speech(pcm[at : at + size], words if at == 0 else ())
@@ -88,20 +88,13 @@ def pause_s(text: str) -> float:
 def word_times(phrase: str, marks: Sequence[Sequence[int]], whole_ms: int) -> tuple[Word, ...]:
     """When each word of *phrase* (as `split` has them) is said.
 
-    marks: (character of the spoken text, milliseconds), ascending, where the synthesizer began a word; it may see more
-    or fewer words than there are. A word that is not said takes no time; any other lasts until the next.
+    marks: (character of the phrase, milliseconds), ascending, where eSpeak began a word; it may see more or fewer words
+    than there are. A word without a mark takes no time; any other lasts until the next.
     """
-    words, spoken = phrase.split(), spoken_words(phrase)
-    said, begins, length = [], [], 0
-    for number, text in enumerate(spoken):
-        if text:
-            said.append(number)
-            begins.append(length)
-            length += len(text) + 1
+    words, begins = phrase.split(), [word.start() for word in _WORD.finditer(phrase)]
     starts: dict[int, int] = {}
     for character, ms in marks:
-        if begins:
-            starts.setdefault(said[max(0, bisect_right(begins, character) - 1)], ms)
+        starts.setdefault(max(0, bisect_right(begins, character) - 1), ms)
     times: list[Word] = []
     next_ms = whole_ms
     for number in range(len(words) - 1, -1, -1):
