@@ -227,6 +227,16 @@ async def test_doctor_probes_the_model(tmp_path: Path, server: FakeLLM) -> None:
     assert found[0].endswith("tokens/s (slow-first)")
 
 
+async def test_doctor_probes_further_models_too(tmp_path: Path, server: FakeLLM) -> None:
+    main = {"LLM_BASE_URL": server.openai_url, "LLM_MODEL": "plain"}
+    code, output = await doctor(tmp_path, **main, LLM_ROUTES="long=404,command=crlf")
+    assert code == 1
+    assert "llm openai: first token" in output
+    assert "llm crlf: first token" in output
+    assert "llm 404: MODEL_LOAD_FAILED" in output
+    assert "HTTP 404, The model does not exist" in output
+
+
 async def test_doctor_finds_a_model_that_is_not_there(tmp_path: Path) -> None:
     place = f"127.0.0.1:{free_port()}"
     code, output = await doctor(tmp_path, LLM_BASE_URL=f"http://{place}/v1", LLM_MODEL="m")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import socket
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, ClassVar
@@ -197,6 +199,24 @@ async def test_nobody_there(engine: Engine) -> None:
         assert caught.value.code == "MODEL_LOAD_FAILED"
         assert caught.value.transient
     await chat.close()
+
+
+@BOTH
+async def test_a_host_that_takes_no_connection_is_given_up_in_time(engine: Engine) -> None:
+    loop = asyncio.get_running_loop()
+    with contextlib.ExitStack() as stack:
+        full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):  # until nobody more is let in
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        chat = engine(base_url=f"http://127.0.0.1:{full.getsockname()[1]}", model="plain", connect_s=0.2)
+        began = loop.time()
+        with pytest.raises(EngineUnavailable, match="no connection within the time allowed") as caught:
+            await told(chat)
+        assert 0.2 <= loop.time() - began < 0.7
+        assert caught.value.transient
+        await chat.close()
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:99999/v1", "http://[::1/v1"])

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
 
 from vivavoce.audio import pcm
 from vivavoce.cli.checks import Finding
@@ -42,8 +43,12 @@ class NoEffects:
 async def probe_all(installed: InstalledEngines, settings: Settings) -> list[Finding]:
     """The probes of the engines that have started; none answers for another."""
     engines = installed.unguarded
+    models = {engines.llm.name: engines.llm} | installed.further_models
     return [
-        await _probe(f"llm {engines.llm.name}", settings.llm.timeout_s, lambda: _ask(engines.llm, settings)),
+        *[
+            await _probe(f"llm {name}", settings.llm.timeout_s, partial(_ask, model, settings))
+            for name, model in models.items()
+        ],
         await _probe(f"tts {engines.tts.name}", settings.tts.timeout_s, lambda: _speak(engines.tts, settings)),
         await _probe(f"asr {engines.asr.name}", settings.asr.timeout_s, lambda: _listen(engines.asr)),
     ]

@@ -18,7 +18,7 @@ from typing import Any
 import platformdirs
 
 from vivavoce.engines import language_models
-from vivavoce.engines.base import Engine, Engines, Recognizer, Synthesizer, VoiceActivityDetector
+from vivavoce.engines.base import ChatModel, Engine, Engines, Recognizer, Synthesizer, VoiceActivityDetector
 from vivavoce.engines.fallback import Fallback
 from vivavoce.engines.missing import MissingDetector, MissingModel, MissingRecognizer, MissingSynthesizer
 from vivavoce.engines.routing import Routed
@@ -122,6 +122,13 @@ class InstalledEngines:
         if isinstance(llm, Fallback):
             llm = llm.second if llm.failure and self._llm_is_optional else llm.first
         return Engines(vad=in_force.vad, asr=in_force.asr, llm=llm, tts=in_force.tts)
+
+    @property
+    def further_models(self) -> dict[str, ChatModel]:
+        """The language models beside the main one, by the names that the settings know; for probes, too."""
+        llm = self.in_force.llm
+        others = llm.others if isinstance(llm, Routed) else {}
+        return {name: model.first if isinstance(model, Fallback) else model for name, model in others.items()}
 
     @property
     def ready(self) -> bool:
