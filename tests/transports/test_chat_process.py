@@ -11,9 +11,11 @@ import subprocess
 import sys
 import wave
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
+import httpx
 import platformdirs
 import pytest
 from websockets.asyncio.client import connect
@@ -176,6 +178,44 @@ async def test_a_message_over_the_limit_is_told(live: Live) -> None:
     async with a_socket(live.url(path("x" * 60_000))) as peer:
         await peer.ended(10)
     assert failure(peer) == (400, 1008)
+
+
+@pytest.mark.parametrize(("line", "headers", "status"), [(140_000, 0, 101), (10, 300, 431)], ids=["line", "headers"])
+async def test_no_head_is_left_without_an_answer(live: Live, line: int, headers: int, status: int) -> None:
+    """The library of WebSockets reads 128 headers at most; such a connection used to stay open, and silent."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", live.port)
+    extra = "".join(f"X-{number}: y\r\n" for number in range(headers))
+    writer.write(
+        f"GET /ws/chat/stream?message={'x' * line} HTTP/1.1\r\nHost: 127.0.0.1:{live.port}\r\n"
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        f"Sec-WebSocket-Version: 13\r\n{extra}\r\n".encode()
+    )
+    try:
+        async with asyncio.timeout(5):
+            assert int((await reader.readline()).split()[1]) == status
+            if status != 101:
+                await reader.read()  # to the end: it closes
+    finally:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def test_a_browser_asks_with_a_token(tmp_path: Path) -> None:
+    server = await asyncio.to_thread(lambda: Live(tmp_path, LLM_PROVIDER="offline", VIVAVOCE_API_KEY="k" * 16).ready())
+    try:
+        url = f"http://127.0.0.1:{server.port}/api/token"
+        headers = {"Authorization": "Bearer " + "k" * 16}
+        async with httpx.AsyncClient(trust_env=False) as http:
+            token = (await http.post(url, headers=headers)).json()["token"]
+        async with a_socket(server.url(path("Was heißt 2+2 auf Französisch & Co?", token=token))) as peer:
+            await peer.ended(10)
+        complete(peer)
+        async with a_socket(server.url(path("again", token=token))) as peer:
+            await peer.ended(10)
+        assert failure(peer) == (401, 1008)
+    finally:
+        await asyncio.to_thread(server.close)
 
 
 async def test_the_voices_select_real_voices(live: Live) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from vivavoce.server.errors import problem
+from vivavoce.server.errors import last_words, problem
 
 HEAD_TIMEOUT_S = 10.0
 """From the connection's opening, or from the first byte of a further request, to the end of the head."""
@@ -58,9 +58,7 @@ class DeadlineProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
             return
         if self._has_begun:
             answer = problem(408, "REQUEST_TIMEOUT", f"The request was not complete within {self.head_timeout_s:g} s.")
-            headers = b"".join(b"%s: %s\r\n" % header for header in answer.raw_headers)
-            head = b"HTTP/1.1 408 Request Timeout\r\n" + headers + b"connection: close\r\n\r\n"
-            self.transport.write(head + bytes(answer.body))
+            self.transport.write(last_words(answer))
         self.transport.close()
 
 

@@ -48,6 +48,14 @@ def problem(
     return Response(body, status, headers, media_type="application/json")
 
 
+def last_words(answer: Response) -> bytes:
+    """*answer* as a listener sends it that has no application to ask, and closes."""
+    status = HTTPStatus(answer.status_code)
+    headers = b"".join(b"%s: %s\r\n" % header for header in answer.raw_headers)
+    head = f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() + headers + b"connection: close\r\n\r\n"
+    return head + bytes(answer.body)
+
+
 def retry_after(seconds: float) -> dict[str, str]:
     """The header that says when to try again; whole seconds, at least one."""
     return {"Retry-After": str(max(1, math.ceil(seconds)))}

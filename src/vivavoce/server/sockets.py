@@ -4,7 +4,8 @@
 read all that was written: for ever, where it reads nothing. And it hands the application every message that had come
 before the connection was lost, which only keeps alive a session that nobody is in.
 
-And a request's line may be longer here than libraries expect: `/ws/chat/stream` has the user's words in it.
+A request's line may be longer here than libraries expect: `/ws/chat/stream` has the user's words in it. A head that the
+library of WebSockets cannot read is refused; uvicorn would leave that connection open, and silent, for ever.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from __future__ import annotations
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets import http11
 
+from vivavoce.server.errors import last_words, problem
+
 HEAD_BYTES = 128 * 1024
 """All of a request's head: 8192 characters, each percent-encoded as up to 12 bytes, and its headers."""
-http11.MAX_LINE_LENGTH = HEAD_BYTES
+http11.MAX_LINE_LENGTH = 1 << 20  # of a head that has passed that limit; what comes in one piece may be longer
 LINGER_S = 2.0
 """How long a peer may take to read the last words, and to answer a close."""
 
@@ -29,6 +32,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         finally:
             if not self.disconnected:
                 self.loop.call_later(LINGER_S, self._give_up)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_initiated and not self.transport.is_closing():
+            self.transport.write(last_words(problem(431, "BAD_REQUEST_HEAD", "This request's head cannot be read.")))
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if (
