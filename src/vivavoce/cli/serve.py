@@ -69,7 +69,7 @@ def serve(settings: Settings, sock: socket.socket, agent: Agent | None = None) -
 
     async def run() -> None:
         server = Server(settings, agent=agent)
-        announcing = asyncio.create_task(announce(server, sock, settings), name="announce")
+        announcing = asyncio.create_task(announce(server, sock, settings, own=agent is not None), name="announce")
         try:
             await server.serve([sock])
         finally:
@@ -80,8 +80,11 @@ def serve(settings: Settings, sock: socket.socket, agent: Agent | None = None) -
         runner.run(run())
 
 
-async def announce(server: Server, sock: socket.socket, settings: Settings) -> None:
-    """Say where the page is as soon as it answers, and which engines are in force once they have loaded."""
+async def announce(server: Server, sock: socket.socket, settings: Settings, *, own: bool) -> None:
+    """Say where the page is as soon as it answers, and who and which engines answer once they have loaded.
+
+    own: whether the agent is one that somebody wrote.
+    """
     from vivavoce.cli.serving import page_address
 
     await server.ready.wait()
@@ -96,7 +99,8 @@ async def announce(server: Server, sock: socket.socket, settings: Settings) -> N
     log.info("[READY] address=%s, agent=%s, %s", page_address(sock), agent.name, in_force)
     if for_people:
         failure = agents.failure(agent)
-        click.echo(f"  agent: {agent.name}" + (f", which did not start: {failure}" if failure else ""))
+        if own or failure:
+            click.echo(f"  agent: {agent.name}" + (f", which did not start: {failure}" if failure else ""))
         for role, row in report.items():
             click.echo(f"  {role}: {row['name']}" + ("" if row["ready"] else f", which does not work: {row['detail']}"))
     for hint in engines.hints():
