@@ -197,6 +197,22 @@ def test_what_is_written_is_read(value: Any) -> None:
     assert read_yaml(write_yaml(value)).value == value
 
 
+@pytest.mark.parametrize(
+    "text", ["a\x85b", "a\u2028b", "\ufeffa", "a\x07b", "é 語 🦊", " a ", "yes", "2026-01-01", "a: b"]
+)
+def test_every_text_survives(text: str) -> None:
+    assert read_yaml(write_yaml({"k": text, text: 1})).value == {"k": text, text: 1}
+
+
+def test_a_picture_keeps_to_its_boxes() -> None:
+    hostile = BOOKING.replace("We seat eight at most.", "a] --> b; <b>`x`</b> & {c} |d| #35; é")
+    lines = mermaid(read(hostile.encode())).splitlines()
+    box = next(line for line in lines if "say sorry" in line)
+    assert box == (
+        '    n6("say sorry: a#93; --#62; b; #60;b#62;#96;x#96;#60;/b#62; #38; #123;c#125; #124;d#124; #35;35; é")'
+    )
+
+
 def test_all_kinds_of_nodes_of_the_contract_are_there() -> None:
     assert {"llm", "say", "listen", "condition", "route", "set", "http", "tool", "command", "end"} <= set(NODES)
 

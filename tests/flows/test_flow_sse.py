@@ -131,6 +131,7 @@ async def test_refusals() -> None:
             (await http.post(f"{path}/s", content=b"[" * 20_000), 400, "BAD_MESSAGE"),
             (await http.get(f"{path}/s", headers={"Last-Event-ID": "nonsense"}), 404, "NOT_FOUND"),
             (await http.delete(f"{path}/s"), 405, "METHOD_NOT_ALLOWED"),
+            (await http.put(f"{path}/s", json={"input": "x"}), 405, "METHOD_NOT_ALLOWED"),
         ):
             assert answer.status_code == status, answer.text
             assert answer.json()["code"] == code
@@ -138,6 +139,12 @@ async def test_refusals() -> None:
         waiting = await http.get(f"{path}/s")
         assert waiting.status_code == 400
         assert "waits for the user's words" in waiting.json()["error"]
+
+
+async def test_head_runs_nothing() -> None:
+    async with serving("booking") as (server, http):
+        assert (await http.head("/api/flows/booking/stream/s")).status_code == 405
+        assert len(server.state.flow_sessions) == 0
 
 
 async def test_one_answer_at_a_time() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from vivavoce.errors import ClientError, ServerBusy
 from vivavoce.flows.documents import Document, read_yaml
+from vivavoce.flows.model import parse
 from vivavoce.flows.node import Services
 from vivavoce.flows.services import folder_of
 from vivavoce.flows.store import FlowStore
@@ -135,6 +136,20 @@ async def test_a_disk_that_cannot_be_written_keeps_what_was(tmp_path: Path, monk
     assert flow is not None
     assert flow.document["nodes"][0]["text"] == "Hello."
     assert [path.name for path in tmp_path.iterdir()] == ["one.yaml"]
+
+
+async def test_an_agent_s_own_flow_is_there_until_one_is_saved(tmp_path: Path) -> None:
+    own = parse(document(text="Own."))
+    for folder in (None, tmp_path):
+        store = FlowStore(folder, Services(), [own])
+        await store.open()
+        assert store.get("one") is own
+        assert not (await store.save("one", document(text="Saved.")))[1]
+        assert store.get("one") is not own
+        await store.refresh()
+        assert await store.delete("one")
+        await store.refresh()
+        assert store.get("one") is None
 
 
 def test_where_flows_are_kept(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +49,15 @@ class _File(msgspec.Struct, frozen=True):
 class FlowStore:
     """Flows by id. Methods belong to the event loop; what touches the disk runs in a thread."""
 
-    def __init__(self, folder: Path | None, services: Services) -> None:
-        """folder: None for flows that are kept in memory alone."""
+    def __init__(self, folder: Path | None, services: Services, own: Iterable[Flow] = ()) -> None:
+        """folder: None for flows that are kept in memory alone. own: flows that are there beside those of the folder,
+        until one of the same id is saved or found."""
         self.folder = folder
         self.services = services
         self.broken: list[BadFile] = []
         self._files: dict[str, _File] = {}  # by name; only those in the folder
-        self._flows: dict[str, Flow] = {}
+        self._own = {flow.id: flow for flow in own}
+        self._flows: dict[str, Flow] = dict(self._own)
         self._agents: dict[str, FlowAgent] = {}
         self._places: dict[str, Places] = {}
         self._changing = asyncio.Lock()
@@ -120,6 +122,7 @@ class FlowStore:
                     raise ServerBusy("STORAGE_FAILED", f"The flow could not be deleted: {error.strerror}.") from error
                 del self._files[name]
             del self._flows[flow_id]
+            self._own.pop(flow_id, None)
             self._agents.pop(flow_id, None)
             self._places.pop(flow_id, None)
             self._index()
@@ -177,7 +180,7 @@ class FlowStore:
                 self.broken.append(BadFile(name, [problem]))
             else:
                 flows[file.flow.id] = file.flow
-        self._flows = flows
+        self._flows = self._own | flows
 
 
 def _told(problems: list[Problem]) -> str:

@@ -11,6 +11,7 @@ from vivavoce.agent import Agent
 from vivavoce.engines.registry import InstalledEngines
 from vivavoce.errors import ClientError
 from vivavoce.events import Event, Info
+from vivavoce.flows.agent import FlowAgent
 from vivavoce.flows.services import folder_of, services_of
 from vivavoce.flows.sessions import FlowSessions
 from vivavoce.flows.store import FlowStore
@@ -59,7 +60,8 @@ class ServerState:
         self._default_flow = settings.flows.default if agent is None else None
         self.agent.configure(settings)
         services = services_of(settings, self.agent)
-        self.flows = FlowStore(folder_of(settings), services)
+        own = [self.agent.flow] if isinstance(self.agent, FlowAgent) else []
+        self.flows = FlowStore(folder_of(settings), services, own)
         self.flow_sessions = FlowSessions(
             services,
             limit=settings.flows.max_sessions,

@@ -11,6 +11,7 @@ import logging
 import re
 
 import msgspec
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -26,6 +27,8 @@ from vivavoce.session.options import normal_language
 log = logging.getLogger("vivavoce.flows")
 
 PING_S = 10.0
+STARTING_S = 10.0
+"""An input waits so long for the engines to load."""
 RETRY_MS = 250
 """When a browser is to come back: within the grace of its answer."""
 EVENT_ID = re.compile(r"([0-9a-f]{8})\.(\d{1,9})")
@@ -33,6 +36,8 @@ EVENT_ID = re.compile(r"([0-9a-f]{8})\.(\d{1,9})")
 
 async def stream(request: Request) -> Response:
     """One input's answer, or the rest of one that was lost."""
+    if request.method == "HEAD":  # Starlette's gift to every GET; this one acts
+        raise HTTPException(405, headers={"Allow": "GET, POST"})
     server: ServerState = request.app.state.server
     flow_id, session_id = request.path_params["flow_id"], request.path_params["session_id"]
     owner: str = request.scope["state"]["owner"]
@@ -50,7 +55,11 @@ async def stream(request: Request) -> Response:
     if (wait_s := _turn_wait_s(request)) > 0:
         message = "Too many turns in a minute from this address."
         return problem(429, "RATE_LIMITED", message, headers=retry_after(wait_s))
-    await server.started()
+    try:
+        async with asyncio.timeout(STARTING_S):
+            await server.started()
+    except TimeoutError:
+        raise ServerBusy("OVERLOADED", "The engines are still loading.", retry_after_s=5.0) from None
     sessions = server.flow_sessions
     session = sessions.open(owner, flow_id, session_id)
     answer = sessions.begin(session, flow, text, server.engines.in_force.llm, language=language)
