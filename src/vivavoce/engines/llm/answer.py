@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator
-from typing import Protocol
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator
+from contextlib import aclosing
+from typing import Any, Protocol
 
 from vivavoce.engines.base import Delta, Usage
 from vivavoce.engines.llm.calls import Calls
-from vivavoce.engines.upstream import Answer, Upstream
+from vivavoce.engines.llm.fields import Fields
+from vivavoce.engines.upstream import Answer, Refusal, Upstream
 from vivavoce.errors import EngineFailed
 from vivavoce.text.thoughts import Thoughts
 
@@ -88,6 +90,39 @@ class Reader(Protocol):
         """The deltas of one event or line. Raises EngineFailed."""
 
     def last(self) -> Delta: ...
+
+
+async def ask(
+    upstream: Upstream,
+    path: str,
+    fields: Fields,
+    model: str | None,
+    body: Callable[[Collection[str]], dict[str, Any]],
+    read: Callable[[Answer, dict[str, Any]], AsyncGenerator[Delta, None]],
+) -> AsyncGenerator[Delta, None]:
+    """Send a request, again without each field that *model* refuses, and yield what *read* makes of the answer.
+
+    body: the request without those fields. Closing the generator closes the connection.
+    Raises Refusal, EngineUnavailable, EngineFailed.
+    """
+    without = set(fields.refused(model))
+    learned: list[tuple[str, Refusal]] = []
+    while True:
+        sent = body(without)
+        try:
+            async with upstream.stream("POST", path, sent) as answer:
+                for name, why in learned:
+                    fields.learn(model, name, why)
+                async with aclosing(read(answer, sent)) as pieces:
+                    async for delta in pieces:
+                        yield delta
+                return
+        except Refusal as refusal:
+            field = fields.blamed(refusal, sent)
+            if field is None:
+                raise
+            without.add(field)
+            learned.append((field, refusal))
 
 
 async def deltas(

@@ -6,15 +6,16 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from vivavoce.engines.base import ChatRequest, Delta, Message
-from vivavoce.engines.llm.answer import Reading, deltas, usage
+from vivavoce.engines.llm.answer import Reading, ask, deltas, usage
 from vivavoce.engines.llm.fields import Fields
 from vivavoce.engines.llm.prompt import conversation
-from vivavoce.engines.upstream import Refusal, Upstream
+from vivavoce.engines.upstream import Answer, Refusal, Upstream
 from vivavoce.errors import EngineError, EngineFailed, EngineUnavailable
 from vivavoce.text.jsonlines import JSONLines
 
@@ -133,26 +134,17 @@ class OllamaChat:
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         """Yield the answer. A field that the model refuses is not sent again, and the request is repeated."""
-        model = request.model or self.model
-        without = set(self._fields.refused(model))
-        learned: list[tuple[str, Refusal]] = []
-        while True:
-            body = self._body(request, without)
-            try:
-                async with self._upstream.stream("POST", "/api/chat", body) as answer:
-                    for name, why in learned:
-                        self._fields.learn(model, name, why)
-                    reader = _Reader(self._upstream)
-                    async with aclosing(deltas(answer, self._upstream, _Lines(), reader)) as read:
-                        async for delta in read:
-                            yield delta
-                    return
-            except Refusal as refusal:
-                field = self._fields.blamed(refusal, body)
-                if field is None:
-                    raise self._error(refusal, model) from refusal
-                without.add(field)
-                learned.append((field, refusal))
+
+        def read(answer: Answer, _: dict[str, Any]) -> AsyncGenerator[Delta, None]:
+            return deltas(answer, self._upstream, _Lines(), _Reader(self._upstream))
+
+        model, body = request.model or self.model, partial(self._body, request)
+        try:
+            async with aclosing(ask(self._upstream, "/api/chat", self._fields, model, body, read)) as pieces:
+                async for delta in pieces:
+                    yield delta
+        except Refusal as refusal:
+            raise self._error(refusal, model) from refusal
 
     def _body(self, request: ChatRequest, without: Collection[str]) -> dict[str, Any]:
         said = conversation(request, tools="tools" not in without, schema="format" not in without)
