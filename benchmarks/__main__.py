@@ -16,7 +16,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from benchmarks import chat, conversation, load, startup
+from benchmarks import chat, commands, conversation, load, startup
 from benchmarks.figures import Figure, Results, table
 from benchmarks.plot import svg
 
@@ -38,6 +38,7 @@ def main() -> int:
         "barge-in": lambda: conversation.barge_ins(runs, progress, quick=quick),
         "load": lambda: load.load(runs, progress, quick=quick),
         "chat": lambda: chat.chat(runs, progress, quick=quick),
+        "commands": lambda: commands.commands(runs, progress),
         "fresh": lambda: startup.fresh(runs),
     }
     wanted = arguments.only or [name for name in figures if name != "fresh" or arguments.fresh]
@@ -61,7 +62,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").partition("\n")[0])
-    names = ("import", "size", "ready", "latency", "barge-in", "load", "chat", "fresh", *SCRIPTS)
+    names = ("import", "size", "ready", "latency", "barge-in", "load", "chat", "commands", "fresh", *SCRIPTS)
     parser.add_argument("--only", action="append", choices=names, metavar="NAME", help=", ".join(names))
     parser.add_argument("--runs", type=int, default=1, help="how often each recording is spoken (1)")
     parser.add_argument("--quick", action="store_true", help="few recordings and short loads, in about two minutes")
