@@ -21,6 +21,8 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(#[^)]*)?\)")
 IDS = [page.name for page in PAGES]
+RUN_ELSEWHERE = {"commands.md"}
+"""Pages whose programs need no server; the tests of their subject run them."""
 
 
 def commands(text: str) -> list[list[str]]:
@@ -69,7 +71,7 @@ def programs() -> list[tuple[str, str]]:
         (page.name, code)
         for page in PAGES
         for language, code in BLOCK.findall(page.read_text(encoding="utf-8"))
-        if language == "python" and "asyncio.run" in code
+        if language == "python" and "asyncio.run" in code and page.name not in RUN_ELSEWHERE
     ]
 
 
