@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ import pytest
 
 from kit import FakeModel, FakeRecognizer, FakeVoice, a_session, run_virtually
 from vivavoce.agent import Agent, AgentSession, NoReply
-from vivavoce.engines.base import ChatRequest
+from vivavoce.engines.base import ChatRequest, Delta, ToolCall
 from vivavoce.events import Info, Played
 from vivavoce.memory.volatile import MemoryStore
 
@@ -325,5 +326,58 @@ def test_notes_belong_to_one_session() -> None:
                     await client.wait("metrics", turn)
         asked = [request.messages[-1].content for request in llm.requests]
         assert asked == ["turn 1", "turn 2", "turn 1", "turn 2"]
+
+    run_virtually(scenario())
+
+
+def test_what_was_heard_is_what_was_shown_though_the_voice_said_other_words() -> None:
+    async def spell(session: AgentSession, text: str) -> str:
+        return text.replace("boat", "vessel of considerable length and breadth")
+
+    async def scenario() -> None:
+        agent = Agent(before_speech=spell)
+        async with a_session(llm=FakeModel(STORY), asr=FakeRecognizer(["stop please"]), agent=agent) as client:
+            client.session.type("a story")
+            await client.wait("tts_chunk")
+            await asyncio.sleep(1.2)
+            await client.speak(0.8)
+            heard = (await client.wait("interrupted"))["heard_text"]
+            assert heard
+            assert STORY.startswith(heard)
+            await client.hush(1.0)
+            await client.wait("metrics")
+            assert client.session.conversation.messages[1].content == heard
+
+    run_virtually(scenario())
+
+
+def test_a_tool_may_speak_and_forbid_to_be_talked_over() -> None:
+    async def pay(session: AgentSession, euros: int) -> str:
+        """Pay."""
+        session.say("Your receipt is on its way.")
+        with session.uninterruptible():
+            await asyncio.sleep(3.0)
+        return f"{euros} euros paid"
+
+    class Paying(FakeModel):
+        async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+            self.requests.append(request)
+            if request.messages[-1].role == "user":
+                yield Delta("I am paying that for you now. ")
+                yield Delta(finish="tool_calls", calls=(ToolCall(id="1", name="pay", arguments='{"euros": 5}'),))
+            else:
+                yield Delta(f"Done: {request.messages[-1].content}.", finish="stop")
+
+    async def scenario() -> None:
+        agent = Agent(tools=[pay], filler="")
+        async with a_session(llm=Paying(""), asr=FakeRecognizer(["no wait"]), agent=agent) as client:
+            client.session.type("pay five euros")
+            await client.wait("tts_chunk")
+            await client.speak(1.0)
+            await client.hush(1.0)
+            await client.wait("metrics", 2)
+            assert not client.of("interrupted")
+            said = " ".join(m["text"].strip() for m in client.of("phrase"))
+            assert said == "I am paying that for you now. Done: 5 euros paid. Your receipt is on its way."
 
     run_virtually(scenario())
