@@ -345,6 +345,50 @@ async def test_a_turn_stored_while_it_is_deleted_brings_nothing_back() -> None:
     assert await store.notes("c", "me") == Notes()
 
 
+async def test_a_turn_stored_while_pins_are_replaced_brings_none_back() -> None:
+    class Slow(MemoryStore):
+        def __init__(self) -> None:
+            super().__init__()
+            self.replaced, self.go_on = asyncio.Event(), asyncio.Event()
+
+        async def annotate(self, conversation_id: str, owner: str, notes: Notes) -> bool:
+            done = await super().annotate(conversation_id, owner, notes)
+            self.replaced.set()
+            await self.go_on.wait()
+            return done
+
+    store = Slow()
+    await store.append(turn(1), "me", Notes(pins=("my car is red",)))
+    async with entered(store) as (conversations, conversation):
+        change = asyncio.create_task(conversations.pin("c", "me", ["tea is at five"]))
+        await store.replaced.wait()
+        conversation.pin("my dog is old")
+        await conversation.store(turn(2))
+        store.go_on.set()
+        assert await change
+        assert conversation.notes.pins == ("tea is at five", "my dog is old")
+    assert (await store.notes("c", "me")).pins == ("tea is at five", "my dog is old")
+
+
+@pytest.mark.parametrize("how", ["busy", "unknown"])
+async def test_pins_that_could_not_be_replaced_are_as_they_were(how: str) -> None:
+    class Failing(MemoryStore):
+        async def annotate(self, conversation_id: str, owner: str, notes: Notes) -> bool:
+            if how == "busy":
+                raise ServerBusy("OVERLOADED", "locked")
+            return False
+
+    store = Failing()
+    await store.append(turn(1), "me", Notes(pins=("my car is red",)))
+    async with entered(store) as (conversations, conversation):
+        if how == "busy":
+            with pytest.raises(ServerBusy):
+                await conversations.pin("c", "me", [])
+        else:
+            assert not await conversations.pin("c", "me", [])
+        assert conversation.notes.pins == ("my car is red",)
+
+
 @pytest.mark.parametrize("how", ["busy", "unknown"])
 async def test_what_could_not_be_deleted_is_not_forgotten(how: str) -> None:
     class Failing(MemoryStore):

@@ -156,11 +156,6 @@ class Conversation:
         was, self.notes = self.notes, msgspec.structs.replace(self.notes, pins=left)
         return left != was.pins
 
-    def repinned(self, pins: tuple[str, ...]) -> None:
-        """The store has *pins* now."""
-        self.notes = msgspec.structs.replace(self.notes, pins=pins)
-        self._kept = msgspec.structs.replace(self._kept, pins=pins)
-
     def _pinned(self, pins: tuple[str, ...]) -> None:
         if pins != self.notes.pins:
             clean = tuple(quotable(pin, PIN_CHARS) for pin in pins[-MOST_PINS:])
@@ -261,15 +256,19 @@ class Conversations:
         False if there is no such conversation. Raises ServerBusy while the store is degraded.
         """
         async with self._loading:  # nobody may load it as it was before
-            found = self._open.get((id, owner))
-            before = found[0].notes if found else await self._store.notes(id, owner)
-            wanted = Conversation(id, owner, self._store, (), before)
-            wanted.unpin()
+            live = self._open[id, owner][0] if (id, owner) in self._open else None
+            notes = live.notes if live else await self._store.notes(id, owner)
+            wanted = Conversation(id, owner, self._store, (), msgspec.structs.replace(notes, pins=()))
             for pin in pins:
                 wanted.pin(pin)
-            done = await self._store.annotate(id, owner, wanted.notes)
-        if found and done:
-            found[0].repinned(wanted.notes.pins)
+            if live:
+                live.notes = wanted.notes  # first: a turn stored meanwhile must not bring the others back
+            done = False
+            try:
+                done = await self._store.annotate(id, owner, wanted.notes)
+            finally:
+                if live and not done:
+                    live.notes = msgspec.structs.replace(live.notes, pins=notes.pins)
         return done
 
     async def delete(self, id: str, owner: str) -> bool:
