@@ -297,8 +297,14 @@ async def test_a_blocking_function_is_not_waited_for_once_cancelled() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert not ended.is_set(), "it goes on"
+    faults: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: faults.append(context))
     free.set()
     assert await asyncio.to_thread(ended.wait, 10.0)
+    for thread in threading.enumerate():
+        if thread.name.startswith("tool "):
+            await asyncio.to_thread(thread.join, 10.0)
+    assert faults == [], "its result is dropped in silence"
 
 
 async def test_blocking_functions_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,6 +154,21 @@ async def test_new_tools_are_seen(log: Log) -> None:
         assert await server.call("fresh", {}) == "fresh"
 
 
+async def test_a_server_of_the_older_protocol() -> None:
+    server = MCPServer([sys.executable, str(Path(PROGRAM).with_name("old_mcp_server.py"))], name="old")
+    await server.start()
+    try:
+        await until(lambda: bool(server.tools))
+        assert await server.call("echo", {"a": "é"}) == '{"a": "\\u00e9"}'
+        await until(lambda: len(server.tools) == 2, 5.0)
+        assert list(Toolbox([server])) == ["echo", "old_echo_1"]
+        turn = Asking(Scripted([call("old_echo_1", b=1)], "Done."), [server])
+        await turn.run()
+        assert turn.results == ['{"b": 1}'], "called by its own name"
+    finally:
+        await server.close()
+
+
 async def test_a_call_that_takes_too_long_is_cancelled_on_the_server_too(log: Log) -> None:
     async with over_stdio(log, timeout_s=0.5) as server:
         turn = Asking(Scripted([call("slow", seconds=30)], "It takes too long."), [server], filler="")

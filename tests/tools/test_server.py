@@ -11,6 +11,7 @@ import pytest
 
 from server.asgi import client
 from tools.scripted import Scripted, call
+from tools.test_mcp import Log, exists
 from transports.wire import a_server
 from vivavoce.errors import SettingsError
 from vivavoce.settings import Settings, Tools, load
@@ -18,9 +19,11 @@ from vivavoce.settings import Settings, Tools, load
 PROGRAM = str(Path(__file__).parent / "mcp_server.py")
 
 
-async def test_the_default_agent_has_the_tools_that_the_settings_name() -> None:
+async def test_the_default_agent_has_the_tools_that_the_settings_name(tmp_path: Path) -> None:
+    log = Log(tmp_path / "log")
+    command = shlex.join(["env", f"LOG={log.path}", sys.executable, PROGRAM])
     llm = Scripted([call("price", item="bell")], "Three euro.")
-    settings = Settings(tools=Tools(mcp=(shlex.join([sys.executable, PROGRAM]), "no-such-program --at-all")))
+    settings = Settings(tools=Tools(mcp=(command, "no-such-program --at-all")))
     async with a_server(settings, llm=llm) as server:
         peer = await server.connect()
         await peer.start()
@@ -33,6 +36,8 @@ async def test_the_default_agent_has_the_tools_that_the_settings_name() -> None:
         agent = answer.json()["agent"]
         assert agent["ready"] is False
         assert "no-such-program" in agent["detail"]
+    assert len(log.pids) == 1
+    assert not exists(log.pids[0]), "it ends with the server"
     assert "price" in [spec.name for spec in llm.requests[0].tools]
 
 

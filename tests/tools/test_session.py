@@ -156,8 +156,10 @@ class TwoVoices(FakeVoice):
             yield speech
 
 
-def desk(greeting: str | None) -> tuple[Agent, Agent]:
-    kitchen = Agent("You are the kitchen.", name="kitchen", voice="other", greeting=greeting, temperature=0.1)
+def desk(greeting: str | None, *tools: Any) -> tuple[Agent, Agent]:
+    kitchen = Agent(
+        "You are the kitchen.", name="kitchen", voice="other", greeting=greeting, temperature=0.1, tools=tools
+    )
 
     async def to_the_kitchen() -> Agent:
         """For all about food."""
@@ -201,6 +203,19 @@ async def test_an_agent_with_a_greeting_greets() -> None:
         assert spoken(client).strip() == "Kitchen here."
         assert client.session.agent is kitchen
     assert len(llm.requests) == 1
+
+
+@pytest.mark.parametrize(("first", "said"), [("I ask.", "I ask. Soup."), ("", "One moment. Soup.")])
+def test_a_filler_is_said_once_whoever_answers(first: str, said: str) -> None:
+    async def scenario() -> None:
+        front, _ = desk(None, Diary(2.0).look)
+        llm = Scripted([first, call("to_the_kitchen")], [call("look")], "Soup.")
+        async with a_session(llm=llm, agent=front) as client:
+            client.session.type("what is for lunch")
+            await client.wait("metrics")
+            assert client.session.conversation.messages[-1].content == said
+
+    run_virtually(scenario())
 
 
 @virtual

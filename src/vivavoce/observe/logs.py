@@ -39,7 +39,7 @@ LEVEL_OF = {
     "warning": logging.WARNING,
     "error": logging.ERROR,
 }
-FOREIGN = ("asyncio", "httpcore", "httpx", "uvicorn", "websockets")
+FOREIGN = ("asyncio", "client", "httpcore", "httpcore2", "httpx", "httpx2", "mcp", "uvicorn", "websockets")
 """Libraries whose lower levels would log what clients send, or every request's address."""
 HANDLER = "vivavoce"
 TAG = re.compile(r"\[([A-Z][A-Z-]+)\] ")

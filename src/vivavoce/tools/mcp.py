@@ -99,10 +99,9 @@ class MCPServer:
 
     async def start(self) -> None:
         """Connect, and stay connected. Waits for the tools, but not long. Never raises: see `trouble`. Idempotent."""
-        if self._task is None:
-            self._closing = False
-            for event in (self._settled, self._up, self._news):
-                event.clear()
+        if self._task is None or self._task.get_loop() is not asyncio.get_running_loop():
+            self._closing, self._client = False, None
+            self._settled, self._up, self._news = asyncio.Event(), asyncio.Event(), asyncio.Event()
             self._task = asyncio.create_task(self._stay(), name=f"MCP server {self.name}")
             with suppress(TimeoutError):
                 async with asyncio.timeout(START_WAIT_S):
