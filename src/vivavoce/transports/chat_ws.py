@@ -199,8 +199,7 @@ class ChatConnection(SocketConnection):
             raise WebSocketDisconnect(received.get("code", 1006))
         if is_cancel(received.get("text")):
             session.cancel()
-        self._count_bad()
-        if self._end.done():
+        if self._count_bad():
             self._dialect.failure = Failure.of("RATE_LIMITED", "too many messages")
 
 

@@ -149,12 +149,14 @@ class SocketConnection:
         finally:
             patience.cancel()
 
-    def _count_bad(self) -> None:
-        """The client sent what nobody can use: one that does not stop is closed."""
+    def _count_bad(self) -> bool:
+        """The client sent what nobody can use: one that does not stop is closed. Returns whether it is."""
         now = asyncio.get_running_loop().time()
         self._bad.append(now)
-        if len(self._bad) == BAD_LIMIT and now - self._bad[0] < BAD_WINDOW_S:
-            self.end(1008, "too many bad messages", "error")
+        if len(self._bad) < BAD_LIMIT or now - self._bad[0] >= BAD_WINDOW_S:
+            return False
+        self.end(1008, "too many bad messages", "error")
+        return True
 
     def _turn_wait_s(self) -> float:
         """Count a turn of this client's address."""
