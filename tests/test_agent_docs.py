@@ -51,7 +51,7 @@ def test_the_arguments_the_hooks_and_the_session_are_all_there() -> None:
     assert named == arguments
     offered = {name for name in vars(AgentSession) if not name.startswith("_")}
     section = PAGE[PAGE.index("## What the session offers") : PAGE.index("## Hand-off")]
-    missing = {name for name in offered if f"session.{name}" not in section} - {"emit", "unpin"}
+    missing = {name for name in offered if f"session.{name}" not in section} - {"emit"}
     assert not missing
     assert set(re.findall(r"`session\.(\w+)", section)) <= offered
 
