@@ -96,6 +96,7 @@ def test_the_contract_s_flow() -> None:
         ("id: booking", "id: ../x", "1: id: Expected `str` matching regex"),
         ("id: ask,", "id: 3,", "6: node number 2, id: Expected `str`, got `int`"),
         ("guests: 2}", "guests: 2, guests: 3}", "3: 'guests' is there twice"),
+        ("id: booking", "id: booking\nlanguage: not one", "2: language: Expected `str` matching regex"),
         ("name: Table booking", "naem: Table booking", "1: Object contains unknown field `naem`"),
     ],
 )

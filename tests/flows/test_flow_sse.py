@@ -195,6 +195,22 @@ async def test_a_lost_stream_is_taken_up_where_it_broke() -> None:
         assert len(model.requests) == 1
 
 
+async def test_what_is_kept_of_an_answer_is_let_go() -> None:
+    settings = Settings()
+    settings = msgspec.structs.replace(settings, stream=msgspec.structs.replace(settings.stream, resume_window_s=0.05))
+    async with serving(TALK, settings=settings) as (server, http):
+        answer = await http.get("/api/flows/talk/stream/s?input=a")
+        session = server.state.flow_sessions.find("local", "talk", "s")
+        assert session is not None
+        dropped = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.1, dropped.set)
+        await dropped.wait()
+        assert session.answer is None
+        late = await http.get("/api/flows/talk/stream/s", headers={"Last-Event-ID": ids(answer.text)[0]})
+        assert late.status_code == 404
+        assert await say(http, "talk/stream/s", "b") != ""
+
+
 async def test_an_error_of_the_model_ends_the_stream_with_its_code() -> None:
     from vivavoce.errors import EngineTimeout
 

@@ -152,6 +152,16 @@ async def test_an_agent_s_own_flow_is_there_until_one_is_saved(tmp_path: Path) -
         assert store.get("one") is None
 
 
+async def test_a_large_flow_is_saved_too(tmp_path: Path) -> None:
+    nodes = [{"id": f"n{at}", "type": "say", "text": "{{input | upper}}" * 20} for at in range(150)]
+    edges = [[f"n{at}", f"n{at + 1}"] for at in range(149)]
+    store = await a_store(tmp_path)
+    flow, _ = await store.save("large", Document({"nodes": nodes, "edges": edges}))
+    again = (await a_store(tmp_path)).get("large")
+    assert again is not None
+    assert again.document == flow.document
+
+
 def test_where_flows_are_kept(tmp_path: Path) -> None:
     assert folder_of(Settings(memory=Memory(persist=False))) is None
     assert folder_of(Settings(memory=Memory(data_dir=str(tmp_path)))) == tmp_path / "flows"

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from flows.stub import a_stub
 from kit import FakeModel, FakeRecognizer
 from transports.wire import a_server, in_order, virtual
 from vivavoce.engines.llm.offline import OfflineChat
@@ -76,6 +77,23 @@ async def test_the_configured_flow_is_the_default() -> None:
         for text in ("I think it is Paris", "six", "yes"):
             await peer.ask(text)
         assert said(peer, 4) == "Right! That makes 2 out of three."
+
+
+async def test_the_weather_by_typed_turns_with_the_offline_model() -> None:
+    async with a_stub() as stub:
+        flows = Flows(variables=(f"api=http://{stub.place}",), http_allow=(stub.place,))
+        async with a_server(Settings(flows=flows), llm=OfflineChat()) as app:
+            await given(app, EXAMPLES / "weather.yaml")
+            peer = await app.connect()
+            await peer.start(flow="weather", audio_out="pcm")
+            await peer.wait("metrics", within_s=20)
+            await peer.send("text", text="what is it like in Oslo")
+            await peer.wait("llm_token", 2)
+            await peer.until(lambda: "Take a coat" in said(peer, 2), within_s=20)
+            assert said(peer, 2).startswith("In Oslo it is 7 degrees and sunny. Take a coat.")
+            await peer.send("text", text="what is two plus two")
+            await peer.until(lambda: any(m["done"] for m in peer.of("llm_token", turn=3)), within_s=20)
+            assert "4" in said(peer, 3)
 
 
 EFFECT = """

@@ -156,6 +156,8 @@ class FlowAgent(Agent):
             language=request.language,
             instructions=request.instructions,
             history=history,
+            pins=request.pins,
+            summary=request.summary,
             agent_session=asked.session,
         )
 

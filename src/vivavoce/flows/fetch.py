@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -67,6 +68,7 @@ class Fetcher:
         self._allow = [_target(each) for each in allow]
         self._private = private
         self._resolve = resolve
+        self._tls: ssl.SSLContext | None = None
 
     async def fetch(
         self,
@@ -89,8 +91,10 @@ class Fetcher:
         import httpx
 
         first = _split(url)
+        if first.scheme == "https" and self._tls is None:  # making it takes 20 ms
+            self._tls = await asyncio.to_thread(httpx.create_ssl_context)
         async with httpx.AsyncClient(
-            trust_env=False, timeout=httpx.Timeout(None), follow_redirects=False, verify=first.scheme == "https"
+            trust_env=False, timeout=httpx.Timeout(None), follow_redirects=False, verify=self._tls or False
         ) as client:
             for _ in range(REDIRECTS + 1):
                 parts = _split(url)

@@ -87,8 +87,8 @@ class _Written(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     edges: Annotated[
         list[Annotated[list[str | bool | int], Meta(min_length=2, max_length=3)]], Meta(max_length=MAX_EDGES)
     ] = []
-    voice: str | None = None
-    language: str | None = None
+    voice: Annotated[str, Meta(max_length=200)] | None = None
+    language: Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$", max_length=35)] | None = None
     interruptible: bool = True
     still_there_s: Annotated[float, Meta(ge=1, le=3600)] | None = None
 

@@ -134,6 +134,9 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     instructions: str = ""
     history: Sequence[Message] = ()
     """What was said before this input, oldest first."""
+    pins: tuple[str, ...] = ()
+    """What is remembered of the conversation besides; see `ChatRequest`."""
+    summary: str = ""
     agent_session: Any = None
     """The `AgentSession`, where there is one."""
 

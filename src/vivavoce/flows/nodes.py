@@ -129,6 +129,8 @@ class LLM(Node, frozen=True):
         past = tuple(step.turn.history) if self.history else ()
         request = ChatRequest(
             messages=(*past, Message(role="user", content=prompt)),
+            pins=step.turn.pins if self.history else (),
+            summary=step.turn.summary if self.history else "",
             host=step.turn.host,
             instructions=step.turn.instructions if self.system is None else self.system.text(step.scope),
             language=step.turn.language,

@@ -11,6 +11,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -88,7 +89,7 @@ class Answer:
     def full(self) -> bool:
         return self._size > KEPT_BYTES
 
-    def finish(self, _: object = None) -> None:
+    def finish(self) -> None:
         self.close(_error("CANCELLED", "the answer was cancelled: nobody was listening"))
         self.finished = True
         if self._abandoned is not None:
@@ -145,6 +146,11 @@ class FlowSession:
         """The latest one."""
         self.used_at = used_at
 
+    def drop(self, answer: Answer) -> None:
+        """Forget the events of *answer*; who reads them goes on."""
+        if self.answer is answer:
+            self.answer = None
+
     @property
     def busy(self) -> bool:
         return self.answer is not None and not self.answer.finished
@@ -163,12 +169,20 @@ class FlowSessions:
     """The sessions of all flows. Methods belong to the event loop."""
 
     def __init__(
-        self, services: Services, *, limit: int, idle_s: float, turn_s: float, clock: Callable[[], float]
+        self,
+        services: Services,
+        *,
+        limit: int,
+        idle_s: float,
+        turn_s: float,
+        window_s: float,
+        clock: Callable[[], float],
     ) -> None:
         self._services = services
         self._limit = limit
         self._idle_s = idle_s
         self._turn_s = turn_s
+        self._window_s = window_s
         self._clock = clock
         self._sessions: dict[tuple[str, str, str], FlowSession] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -233,8 +247,13 @@ class FlowSessions:
         answer.task = asyncio.create_task(work, name=f"flow {flow.id} {session.id}")
         self._tasks.add(answer.task)
         answer.task.add_done_callback(self._tasks.discard)
-        answer.task.add_done_callback(answer.finish)
+        answer.task.add_done_callback(partial(self._finished, session, answer))
         return answer
+
+    def _finished(self, session: FlowSession, answer: Answer, _: object) -> None:
+        """Nothing of an answer is at work any more; its events are kept a while for a client that was lost."""
+        answer.finish()
+        asyncio.get_running_loop().call_later(self._window_s, session.drop, answer)
 
     async def _work(
         self, session: FlowSession, answer: Answer, run: FlowRun, text: str | None, llm: ChatModel, language: str

@@ -21,12 +21,14 @@ from vivavoce.flows.agent import FlowAgent, Places
 from vivavoce.flows.documents import MAX_BYTES, Document, write_yaml
 from vivavoce.flows.errors import BadFlow, Problem
 from vivavoce.flows.model import FLOW_ID, Flow, parse, read
-from vivavoce.flows.node import Services
+from vivavoce.flows.node import Services, json_size
 
 log = logging.getLogger("vivavoce.flows")
 
 MAX_FLOWS = 500
 SUFFIXES = (".yaml", ".yml", ".json")
+LARGE = 16 * 1024
+"""Bytes of a flow that is checked in a thread: it may take a fifth of a second."""
 LOOK_S = 2.0
 """How often the folder is looked at."""
 Stamp = tuple[int, int]
@@ -93,7 +95,9 @@ class FlowStore:
             if written["id"] != flow_id:
                 said = str(written["id"])[:64]
                 raise ClientError("BAD_REQUEST", f"The flow says it is {said!r}, the address says {flow_id!r}.")
-        flow = parse(msgspec.structs.replace(document, value=written))
+        document = msgspec.structs.replace(document, value=written)
+        large = json_size(written) > LARGE
+        flow = await asyncio.to_thread(parse, document) if large else parse(document)
         async with self._changing:
             new = flow_id not in self._flows
             if new and len(self._flows) >= MAX_FLOWS:

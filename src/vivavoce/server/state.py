@@ -67,6 +67,7 @@ class ServerState:
             limit=settings.flows.max_sessions,
             idle_s=settings.flows.session_idle_s,
             turn_s=settings.stream.turn_timeout_s,
+            window_s=settings.stream.resume_window_s,
             clock=asyncio.get_running_loop().time,
         )
         """The clients of flows over HTTP."""
