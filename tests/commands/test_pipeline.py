@@ -279,6 +279,28 @@ async def test_who_awaits_the_command_waits_for_no_reader() -> None:
 
 
 @virtual
+async def test_cancelling_before_anything_began_is_an_end_too() -> None:
+    model = FakeModel(answer("chat", "Hello."))
+    async with process_command("talk", model, catalog()) as result:
+        result.cancel()
+        with pytest.raises(CommandCancelled):
+            await result.command()
+        assert (await _all(result.visual), await _all(result.tokens), result.known) == ([], [], False)
+    assert model.requests == []
+
+
+@virtual
+async def test_a_defect_in_what_is_done_is_raised_at_the_end() -> None:
+    async def breaks(command: Command) -> Any:
+        yield "All "
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        async with process_command(LAMP, None, catalog(), finish=breaks) as result:
+            assert await _all(result.visual) == ["All "]
+
+
+@virtual
 async def test_cancelling_closes_the_model_and_leaves_nothing() -> None:
     model = FakeModel(answer("chat", "word " * 300))
     async with process_command("talk", model, catalog()) as result:

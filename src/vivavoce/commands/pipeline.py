@@ -144,6 +144,7 @@ class StreamingCommand:
     def start(self, model: ChatModel | None, request: ChatRequest, finish: Finish) -> asyncio.Task[None]:
         """Begin, in a task that `process_command` owns."""
         self._task = asyncio.create_task(self._run(model, request, finish), name="command")
+        self._task.add_done_callback(self._ended)
         return self._task
 
     async def _run(self, model: ChatModel | None, request: ChatRequest, finish: Finish) -> None:
@@ -158,15 +159,17 @@ class StreamingCommand:
         except EngineError as error:
             self.failure = error
             self.errors += [error] if error not in self.errors else []
-        finally:
-            if not self._known.done():
-                self._known.set_exception(self.failure or CommandCancelled())
-                self._known.exception()  # nobody has to ask for it
-            for timer in (self._seeing, self._late):
-                if timer is not None:
-                    timer.cancel()
-            for stream in (self.tokens, self.visual, self.phrases):
-                stream.close()
+
+    def _ended(self, _task: asyncio.Task[None]) -> None:
+        """Nothing more comes, whether the task ran to its end or never began."""
+        if not self._known.done():
+            self._known.set_exception(self.failure or CommandCancelled())
+            self._known.exception()  # nobody has to ask for it
+        for timer in (self._seeing, self._late):
+            if timer is not None:
+                timer.cancel()
+        for stream in (self.tokens, self.visual, self.phrases):
+            stream.close()
 
     async def _read(self, model: ChatModel | None, request: ChatRequest) -> str:
         """Model -> tokens, response, command. Returns why that is no answer, else nothing."""
