@@ -178,6 +178,10 @@ class FlowSessions:
         window_s: float,
         clock: Callable[[], float],
     ) -> None:
+        """
+        limit: sessions that are kept. idle_s: one that is not used for so long is forgotten. turn_s: an answer may take
+        so long. window_s: a finished answer's events are kept for so long.
+        """
         self._services = services
         self._limit = limit
         self._idle_s = idle_s
