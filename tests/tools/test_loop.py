@@ -204,6 +204,9 @@ async def test_a_tool_that_ends_when_it_is_cancelled_has_done_its_work() -> None
                 break
     assert turn.results == ["booked"]
     assert consistent(turn.remembered)
+    late = Asking(Scripted([call("stubborn")], "Done."), [stubborn], limits=ToolLimits(timeout_s=1.0))
+    await late.run()
+    assert late.results == ["booked"], "though it took too long"
 
 
 @virtual
@@ -258,11 +261,13 @@ async def test_a_slow_tool_is_given_up_and_the_model_told() -> None:
         ),
         (call("weather", raw="[" * 60_000), "error: the arguments are not valid JSON"),
         (call("weather", raw='{"city": "\ud83d"}'), "sunny in ?"),
+        (call("weather", raw='{"city": ' + "[" * 500 + "]" * 500 + "}"), "error: the arguments are nested too deeply"),
+        (call("weather", raw='{"city": ' + "[" * 31 + "]" * 31 + "}"), "error: wrong arguments: city: expected str"),
         (call("broken"), "error: ZeroDivisionError: division by zero"),
         (call("refuses"), "error: the kitchen is closed"),
         (call("quits"), "error: it was cancelled"),
     ],
-    ids=range(13),
+    ids=range(15),
 )
 def test_what_goes_wrong_is_told_to_the_model(wanted: ToolCall, told: str, caplog: pytest.LogCaptureFixture) -> None:
     async def broken() -> float:

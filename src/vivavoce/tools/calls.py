@@ -18,7 +18,8 @@ log = logging.getLogger(__name__)
 
 SHOWN_CHARS = 500
 """How much of a result a client is shown."""
-ARGUMENTS_BYTES = 64_000
+ARGUMENTS_CHARS = 64_000
+DEPTH = 32
 GRACE_S = 1.0
 """A tool that was cancelled may take this long to end; then nobody waits for it any more."""
 
@@ -67,8 +68,8 @@ def _fresh(wanted: str, taken: set[str]) -> str:
 def _arguments(text: str) -> tuple[dict[str, Any], str]:
     """The object that *text* is, or what is wrong with it."""
     text = clean(text).strip() or "{}"
-    if len(text) > ARGUMENTS_BYTES:
-        return {}, f"the arguments are too long: {len(text)} characters, {ARGUMENTS_BYTES} are possible"
+    if len(text) > ARGUMENTS_CHARS:
+        return {}, f"the arguments are too long: {len(text)} characters, {ARGUMENTS_CHARS} are possible"
     try:
         value = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError) as error:
@@ -77,7 +78,19 @@ def _arguments(text: str) -> tuple[dict[str, Any], str]:
         return {}, ""
     if not isinstance(value, dict):
         return {}, "the arguments must be a JSON object"
+    if not _shallow(value, DEPTH):
+        return {}, f"the arguments are nested too deeply: {DEPTH} levels are possible"
     return value, ""
+
+
+def _shallow(value: object, levels: int) -> bool:
+    """Whether *value* nests no deeper: what is written again and again on its way must never exhaust the stack."""
+    match value:
+        case dict():
+            return levels > 0 and all(_shallow(one, levels - 1) for one in value.values())
+        case list():
+            return levels > 0 and all(_shallow(one, levels - 1) for one in value)
+    return True
 
 
 class Step:
@@ -167,10 +180,14 @@ class Step:
                 if not work.done():
                     log.error("tool %s goes on although it was cancelled", name)
                     work.add_done_callback(_forget)
-        if not in_time:
-            log.warning("tool %s was not done within %g s", name, limit_s)
-            return Outcome(False, f"error: it was not done within {limit_s:g} s")
-        return _outcome(name, work)
+        if in_time or _returned(work):  # one that ends its work when it is cancelled has done it
+            return _outcome(name, work)
+        log.warning("tool %s was not done within %g s", name, limit_s)
+        return Outcome(False, f"error: it was not done within {limit_s:g} s")
+
+
+def _returned(work: asyncio.Task[Any]) -> bool:
+    return work.done() and not work.cancelled() and work.exception() is None
 
 
 def _outcome(name: str, work: asyncio.Task[Any]) -> Outcome:
