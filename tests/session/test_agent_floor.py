@@ -151,6 +151,15 @@ def test_nobody_is_asked_while_somebody_speaks_or_an_answer_plays() -> None:
     run_virtually(scenario())
 
 
+def test_a_client_that_becomes_a_partner_is_asked_too() -> None:
+    async def scenario() -> None:
+        async with a_session(agent=Agent(still_there_s=3.0), start=Start(mode="asr_only")) as client:
+            client.session.update(Update(mode="push_to_talk"))
+            await client.wait("phrase", within_s=3.5)
+
+    run_virtually(scenario())
+
+
 # --- not to be talked over ------------------------------------------------------------------------------------------
 
 

@@ -283,7 +283,6 @@ class Session:
         self._agents.begin(agent)
         before, self.agent = self.agent, agent
         self._apply(self.options.led_by(agent, before, self.settings))
-        self._schedule()
 
     def say(self, text: str, *, interruptible: bool = True) -> None:
         """The agent says *text* of its own accord, as soon as the floor is free."""
@@ -455,6 +454,7 @@ class Session:
         )
         voice = pick_voice(self.engines.tts.voices, options.language, options.voice)
         self.voice = voice.id if voice else None
+        self._schedule()
 
     @property
     def warning(self) -> str | None:
@@ -492,7 +492,7 @@ class Session:
     def _schedule(self) -> None:
         """Be woken at the next deadline of the rules. Called for each frame, so it mostly finds it done."""
         endpoint, hold = self._listening.endpointer.deadline, self._taker.deadline
-        if endpoint is None and hold is None:
+        if (endpoint is None and hold is None) or self._listening.closed:
             return
         due = min(at for at in (endpoint, hold) if at is not None)
         if self._wake_up is not None and self._wake_up.when() <= due:
