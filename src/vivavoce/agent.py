@@ -15,6 +15,7 @@ is an `Agent`, and the session knows nothing else about it.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping, Sequence
@@ -220,13 +221,11 @@ class Agent(Successor):
     async def start(self) -> None:
         """Called once by the server that serves the agent, before its first session; an agent that others hand over to
         starts at its first turn. Whoever overrides it calls this one too. Raises EngineUnavailable."""
-        for part in self._parts():
-            await part.start()
+        await asyncio.gather(*(part.start() for part in self._parts()))
 
     async def close(self) -> None:
         """Called at that server's end. Idempotent."""
-        for part in self._parts():
-            await part.close()
+        await asyncio.gather(*(part.close() for part in self._parts()))
 
     def _parts(self) -> list[Any]:
         """What lives as long as the agent."""
