@@ -184,7 +184,8 @@ class Reply:
         began = asked = self._clock()
         left_s = self._limits.llm_s
         deadline = asyncio.timeout(None)
-        patience = Alarm(lambda: deadline.reschedule(loop.time()))
+        # A delta that comes in the very moment sets the alarm again, though the timeout is on its way.
+        patience = Alarm(lambda: None if deadline.expired() else deadline.reschedule(loop.time()))
         late = Alarm(lambda: self._say_late(group))
         try:
             async with aclosing(deltas), deadline:
