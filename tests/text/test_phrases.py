@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import time
-from itertools import pairwise
+from itertools import pairwise, product
 
 import pytest
 from hypothesis import example, given, settings
@@ -143,7 +143,7 @@ def test_a_later_phrase_does_not_end_at_a_comma() -> None:
 def test_a_long_phrase_is_cut_after_its_last_clause_else_after_a_word() -> None:
     assert marked("one two three, four five six seven", length=21) == "one two three,| four five six seven"
     assert marked("a, three four five six seven", length=21) == "a, three four five| six seven"
-    assert marked("one two three four five", length=14) == "one two three| four five"
+    assert marked("one two three four five", length=15) == "one two three| four five"
     assert marked("私は日本語を話しますーとても", length=11) == "私は日本語を話しま|すーとても"
     assert marked("汉字，汉字汉字", length=6) == "汉字，|汉字汉字"
     assert marked("漢字abc漢字", length=4) == "漢字|abc漢|字"
@@ -242,6 +242,84 @@ def test_the_cuts_do_not_depend_on_the_deltas(text: str, data: st.DataObject | N
     edges = [0, *places, len(text)]
     deltas = [text[start:end] for start, end in pairwise(edges)]
     assert [phrase for delta in deltas for phrase in parts.feed(delta, 0)] + parts.flush() == phrases
+
+
+SHORT = [
+    *["It is 3. 5 km", "Hi, and so.", 'A "b." c', "a\r\nb. c\n\n", "漢字。「か」。字", "e\u0301. 👩\u200d🚀!"],
+    *["\u0627\u0644. \u061f", "x, 21, 2026", "10 – 20, so", "5 — 6, but", "Dr. A. B.", "```\nx\n```", "1.\n2. a"],
+    *["\ud83d\ude00. a", "z. B. 3. Mai"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", SHORT)
+@pytest.mark.parametrize("length", [4, 60])
+def test_every_chunking_of_a_short_text_gives_the_same_cuts(text: str, length: int) -> None:
+    """All 2^(n-1) of them."""
+    text = text[:14]
+    expected = cut(text, first=True, length=length)
+    for bounds in product([False, True], repeat=len(text) - 1):
+        buffer = PhraseBuffer(length, UNCOUNTED)
+        edges = [0, *(at for at, bound in enumerate(bounds, 1) if bound), len(text)]
+        phrases = [phrase for start, end in pairwise(edges) for phrase in buffer.feed(text[start:end], 0)]
+        assert phrases + buffer.flush() == expected, edges
+
+
+EXPRESSIONS = st.sampled_from(
+    [
+        *["5 km/h", "3.5 kg", "20 °C", "$ 3.50", "$1,200.50", "20 €", "€ 20", "50 %", "2026-11-21", "21.11.2026"],
+        *["14:05", "10-20", "10 – 20", "1 234,56 €", "No. 5", "Nov 21, 2026", "7:30 a.m.", "v2.0.1", "+1 555 0100"],
+    ]
+)  # fmt: skip
+AROUND = st.lists(
+    st.sampled_from(["we", "really", "thought", "about", "it", "then,", "and", "so", "likely"]), max_size=9
+)
+
+
+@given(st.lists(st.tuples(AROUND, EXPRESSIONS), min_size=1, max_size=5), st.integers(40, 80))
+@settings(max_examples=300, deadline=None)
+def test_an_expression_is_never_parted(parts: list[tuple[list[str], str]], length: int) -> None:
+    """The words around it are enough to cut at; in a row of expressions there may be no other place."""
+    buffer, text = PhraseBuffer(length, UNCOUNTED), ""
+    for words, expression in parts:
+        text += " ".join(["so we", *words, "take", expression, "of it "])
+    phrases = buffer.feed(text, 0) + buffer.flush()
+    at, cuts = 0, set()
+    for phrase in phrases:
+        at += len(phrase)
+        cuts.add(at)
+    at = 0
+    for _, expression in parts:
+        begin = text.index(expression, at)
+        at = begin + len(expression)
+        assert not cuts.intersection(range(begin + 1, at)), phrases
+
+
+@pytest.mark.parametrize(
+    ("language", "expected"),
+    [
+        ("de_DE", "Am 21. November um 5,| z. B. im Haus usw.| Er ging ca. 5 km.| Gut."),
+        ("fr_FR", "Voici p. ex. cela etc.| Bien.| Mme Dupont.| Oui."),
+        ("es_ES", "En los EE. UU. vive el Sr. López.| Sí."),
+        ("pl_PL", "Np. 21. maja itd.| Dobrze."),
+        ("ja", "Am 21.| November z.| B."),
+        ("", "Am 21.| November z.| B."),
+    ],
+)
+def test_a_language_knows_its_abbreviations_and_dates(language: str, expected: str) -> None:
+    text = expected.replace("|", "")
+    buffer = PhraseBuffer(400, UNCOUNTED, language=language)
+    assert "|".join([phrase for char in text for phrase in buffer.feed(char, 0)] + buffer.flush()) == expected
+
+
+def test_time_and_tokens_leave_a_number_with_what_may_follow_it() -> None:
+    buffer = PhraseBuffer(max_buffer_time=2.0)
+    buffer.feed("Hello.\nIt takes about 5 ", 0)
+    assert buffer.tick(2) == ["\nIt takes"], "`about` stands beside the number as well"
+    assert buffer.tick(4) == [" about 5"], "but not for ever"
+    buffer = PhraseBuffer(max_tokens_per_phrase=4)
+    assert [phrase for token in ["Take", " them", " all", " 5", " km"] for phrase in buffer.feed(token, 0)] == [
+        "Take them"
+    ]
 
 
 @given(TEXTS, st.integers(1, 80))

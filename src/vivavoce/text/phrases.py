@@ -38,14 +38,13 @@ _COLONS = frozenset(";:；")
 _CLAUSE_ENDS = _COMMAS | _DASHES | _COLONS | STOPS | WIDE_STOPS | frozenset("：…)）")
 _CLOSER_OF = dict(zip("([{“‘„«‹（［｛「『【〈《", ")]}”’“»›）］｝」』】〉》", strict=True))
 _TOGGLES = frozenset("\"'*_`")  # the same mark opens and closes
-_BESIDE_NUMBERS = frozenset("$€£¥%‰°")
-_BEFORE_NUMBERS = _BESIDE_NUMBERS | frozenset("+=×÷±−#§")
+_BESIDE_NUMBERS = frozenset("$€£¥%‰°+=×÷±−#§")
 _INSIDE_WORDS = frozenset("'’-_/@")
 _NO_LINE_START = frozenset("ー々ゝゞヽヾぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮ")
 _IDEOGRAPHS = "\u3005\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _IS_IDEOGRAPH = re.compile(f"[{_IDEOGRAPHS}]").match
 _WORDS = re.compile(rf"[{_IDEOGRAPHS}]|[^\W_{_IDEOGRAPHS}]+")
-_PIECES = re.compile(rf"([^\W\d_{_IDEOGRAPHS}]{{1,64}})|(.)", re.DOTALL)  # letters in a row, or one character
+_PIECES = re.compile(rf"([^\W_{_IDEOGRAPHS}]{{1,64}})|(.)", re.DOTALL)  # letters and digits in a row, or one character
 
 
 class PhraseBuffer:
@@ -97,6 +96,11 @@ class PhraseBuffer:
 
         A text that has passed its deadline goes out first, as `tick` would have done.
         """
+        if delta and delta.isascii() and delta.isalnum() and self._inside_word(len(delta), now):
+            self._text += delta
+            self._last, self._now, self._opening = delta[-1], now, False
+            self._tokens += 1
+            return []
         self._expire(now)
         for letters, other in _PIECES.findall(delta or ""):
             if letters:
@@ -112,6 +116,18 @@ class PhraseBuffer:
             if self._tokens >= self.max_tokens_per_phrase:
                 self._cut(self._whole_words())
         return self._take()
+
+    def _inside_word(self, more: int, now: float) -> bool:
+        """Whether *more* letters only make the last word longer: what most deltas of one character do."""
+        return (
+            self._doubt is None
+            and self._since is not None
+            and now < self._since + self.max_buffer_time
+            and self._last.isascii()
+            and self._last.isalnum()
+            and self._tokens + 1 < self.max_tokens_per_phrase
+            and len(self._text) + more <= self.max_phrase_length
+        )
 
     def tick(self, now: float) -> list[str]:
         """What must be spoken now although no phrase has ended: the whole words, once the deadline is reached."""
@@ -161,15 +177,13 @@ class PhraseBuffer:
         self._word_at = len(self._text)
 
     def _mark(self, char: str) -> None:
-        """Digits, ideographs, punctuation and all other signs."""
+        """Ideographs, punctuation and all other signs."""
         closes = self._track(char)
         ends_here = self._settle(char, closes=closes)
         if _IS_IDEOGRAPH(char):
             self._words += 1
             if char not in _NO_LINE_START and (self._last.isalnum() or self._last in _CLAUSE_ENDS):
                 self._may_break()
-        elif char.isalnum():
-            self._words += not self._last.isalnum()
         elif char in _COMMAS and self._is_connector():
             self._cut(self._pause)
         self._append(char)
@@ -305,20 +319,20 @@ class PhraseBuffer:
         """The end of the last word that is certainly over; of the only one if there is no other."""
         text = self._text.rstrip()
         over = len(text) < len(self._text) or not (text[-1].isalnum() or text[-1] in _INSIDE_WORDS)
-        places = [at for at, _ in self._breaks] + [len(text)] * (over or not self._breaks)
-        return next((at for at in reversed(places) if not self._in_expression(at)), places[-1])
+        if (over and not text[-1].isdigit()) or not self._breaks:
+            return len(text)
+        places = [at for at, _ in reversed(self._breaks) if at < len(text)]
+        last = len(text) if over else self._breaks[-1][0]
+        return next((at for at in places if not self._in_expression(at)), last)
 
     def _in_expression(self, at: int) -> bool:
         """Whether a cut there may part a number from what belongs to it: its unit, its month, the rest of it.
 
         Looks no further than the longest phrase, so that it does not matter what else has come in one delta.
         """
-        before = self._text[max(0, at - 2) : at]
-        before = (before if at == len(self._text) else before.rstrip("."))[-1:]  # as in 21. November
-        if before.isdigit() or before in _BEFORE_NUMBERS:
-            return True
+        before = self._text[max(0, at - 2) : at].rstrip(".")[-1:]  # as in 21. November
         after = self._text[at : self.max_phrase_length + 1].lstrip()[:1]
-        return after.isdigit() or after in _BESIDE_NUMBERS
+        return not after or any(char.isdigit() or char in _BESIDE_NUMBERS for char in (before, after))
 
     def _cut(self, at: int) -> None:
         """Give out the first *at* characters."""
