@@ -136,6 +136,21 @@ def test_warnings() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("nodes", "opens"),
+    [
+        ("{id: a, type: say, text: Hi}", True),
+        ("{id: a, type: listen}, {id: b, type: say, text: Hi}", False),
+        ("{id: a, type: listen, prompt: Hi}", True),
+        ("{id: a, type: set, values: {n: 1}}, {id: b, type: say, text: Hi}", True),
+        ("{id: a, type: llm, quiet: true}, {id: b, type: listen}", False),
+    ],
+)
+def test_who_speaks_first(nodes: str, opens: bool) -> None:
+    edges = "[[a, b]]" if "id: b" in nodes else "[]"
+    assert read(f"id: x\nnodes: [{nodes}]\nedges: {edges}".encode()).opens is opens
+
+
 def test_booleans_are_labels_too() -> None:
     assert read(BOOKING.replace('"true"', "true").replace('"false"', "no").encode()).edges["big"] == {
         "true": "sorry",

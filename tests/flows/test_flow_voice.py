@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import msgspec
 import pytest
 
 from flows.stub import a_stub
-from kit import FakeModel, FakeRecognizer
+from kit import FakeModel, FakeRecognizer, a_session, run_virtually
 from transports.wire import a_server, in_order, virtual
 from vivavoce.engines.llm.offline import OfflineChat
+from vivavoce.flows.agent import FlowAgent
 from vivavoce.flows.documents import read_yaml
 from vivavoce.flows.executor import FlowState
+from vivavoce.flows.model import read
 from vivavoce.settings import Flows, Settings
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "flows"
@@ -155,6 +159,41 @@ async def test_who_talks_over_an_answer_is_heard_by_the_next_listen() -> None:
         await peer.wait("metrics", 2)
         assert said(peer, 2) == "You said stop it now after 17 characters."
         assert model.streams == 0
+
+
+COUNT = """
+id: count
+nodes:
+  - {id: ask, type: listen, into: wish}
+  - {id: count, type: set, values: {n: "{{n | plus: 1}}"}}
+  - {id: talk, type: llm, prompt: "{{wish}}"}
+  - {id: told, type: say, text: "That was number {{n}}."}
+edges: [[ask, count], [count, talk], [talk, told], [told, ask]]
+"""
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_every_input_reaches_the_flow_once_whenever_it_comes(seed: int) -> None:
+    """Inputs at random moments, over answers in the making, over speech, over nothing; task steps in random order."""
+
+    async def scenario() -> None:
+        chance = Random(seed)
+        agent = FlowAgent(read(COUNT.encode()))
+        async with a_session(llm=FakeModel("Let me tell you a story. It is long.", gap_s=0.1), agent=agent) as client:
+            count = chance.randint(2, 6)
+            for at in range(count):
+                client.session.type(f"input {at}")
+                await asyncio.sleep(chance.choice([0.06, 0.3, 0.9, 2.0, 8.0]))
+            await client.wait("metrics", count, within_s=600)
+            client.session.type("the last")
+            await client.wait("metrics", count + 1, within_s=600)
+            words = "".join(m["text"] for m in client.of("llm_token") if m["turn_id"] == count + 1)
+            assert words.endswith(f"That was number {count + 1}.")
+            outcomes = [m["outcome"] for m in client.of("metrics")]
+            assert set(outcomes) <= {"done", "interrupted"}
+            assert outcomes[-1] == "done"
+
+    run_virtually(scenario(), seed=seed)
 
 
 @virtual

@@ -13,7 +13,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from vivavoce.flows import nodes as _nodes  # noqa: F401 - registers the executors
+from vivavoce.flows import actions as _actions  # noqa: F401 - registers executors
+from vivavoce.flows import nodes as _nodes  # noqa: F401
 from vivavoce.flows.documents import Document, read_json, read_yaml
 from vivavoce.flows.errors import BadFlow, Problem
 from vivavoce.flows.expressions import Expression
@@ -67,7 +68,9 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
         waiting = [self.start.id]
         while waiting:
             node = self.nodes[waiting.pop()]
-            if node.speaks or (getattr(node, "prompt", None) is not None and node.waits):
+            if node.speaks and not getattr(node, "quiet", False):
+                return True
+            if node.waits and getattr(node, "prompt", None) is not None:
                 return True
             if node.waits or node.id in seen:
                 continue
