@@ -174,7 +174,7 @@ class HomeAgent(CommandAgent):
 agent = HomeAgent(
     commands,
     [Entity(name=name, kind="light", area=area) for name, area in LIGHTS.items()]
-    + [Entity(name=name, kind="lock") for name in home.locked],
+    + [Entity(name=name, kind="lock", aliases=("door",)) for name in home.locked],
     lists={"scene": tuple(SCENES)},
     name="home",
     greeting="Welcome home.",

@@ -284,6 +284,8 @@ def test_bad_templates_stop_the_start_and_each_answer(tmp_path: Path) -> None:
         assert other.needs_start
 
     run()
+    with pytest.raises(TypeError, match="no tools"):
+        CommandAgent(Commands(), tools=[print])
     stray = Commands()
     stray.on("Nothing")(lambda: None)
     with pytest.raises(SettingsError, match="there is no such intent"):
@@ -316,6 +318,7 @@ async def test_parsing_alone_does_nothing() -> None:
 class _Plain(CommandAgent):
     def __init__(self) -> None:
         super().__init__(Commands())
+        self.load()  # which takes a thread, and virtual time has none
 
 
 def test_the_pipeline_gives_up_before_the_reply_does() -> None:

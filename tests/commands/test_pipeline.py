@@ -238,10 +238,16 @@ async def test_what_nobody_understands_is_chat() -> None:
     command, shown, _, _ = await taken("hello there", [BROKEN])
     assert command == Command(intent="chat", confidence=0.0, text="hello there")
     assert shown == ""
+    for broken in (['{"intent": "HassTurnOn", x'], ['{"intent": "HassTurnOn", "response": "', "x" * 9000]):
+        command, *_ = await taken("make it nice", broken)
+        assert (command.intent, command.problem, command.response) == ("chat", "", "")
     command, shown, _, _ = await taken("make it nice", answer("HassTurnOn", "Nice.", name="moon"))
     assert (command.problem, shown) == ("unknown name", "I know no moon here.")
     command, shown, _, _ = await taken("make it nice", answer("HassTurnOn", "Nice."))
     assert command.problem == "incomplete"
+    assert shown.startswith("I did not understand")
+    command, shown, _, _ = await taken("make it nice", answer("HassTurnOn", "Nice.", name="fan", floor="second"))
+    assert command.problem == "unknown slot floor"
     assert shown.startswith("I did not understand")
 
 

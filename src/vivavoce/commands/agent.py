@@ -49,8 +49,10 @@ class CommandAgent(Agent):
         """
         lists: values of further lists of the templates, such as `scene`. intents_file: None for the configured one.
         chat: who answers what is no command when there is no model; None for the offline assistant. agent: what every
-        `Agent` takes.
+        `Agent` takes, but tools. Raises TypeError for what cannot be meant.
         """
+        if agent.get("tools"):
+            raise TypeError("a CommandAgent has commands, no tools")
         super().__init__(**agent)
         self.commands = commands
         self._entities = tuple(entities)

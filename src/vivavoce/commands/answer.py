@@ -37,7 +37,7 @@ def entities_of(value: Any) -> dict[str, Any]:
     for pair in value if isinstance(value, list) else [value]:
         name = pair.get("slot", pair.get("name")) if isinstance(pair, dict) else None
         if not isinstance(name, str) or "value" not in pair or name in found:
-            raise NotValid("unknown entities", one_line(value, 80))
+            raise NotValid("unknown entities", one_line(value, 80), saying="incomplete")
         found[name] = pair["value"]
     return found
 

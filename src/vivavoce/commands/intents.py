@@ -145,11 +145,11 @@ class Intents:
                 continue  # a model's way to say that there is none
             slot = slots.get(name)
             if slot is None:  # it may be meant as a limit, so it is not left out
-                raise NotValid(f"unknown slot {one_line(name, 40)}", one_line(value, 80))
+                raise NotValid(f"unknown slot {one_line(name, 40)}", one_line(value, 80), saying="incomplete")
             checked[name] = slot.known(value)
         needed = self._needs.get(intent)
         if needed and not any(name in checked for name in needed):
-            raise NotValid("incomplete")
+            raise NotValid("incomplete", saying="incomplete")
         return checked
 
     def response(self, intent: str, entities: Mapping[str, Any], key: str = "default") -> str:

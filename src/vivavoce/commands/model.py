@@ -42,11 +42,13 @@ class Entity(msgspec.Struct, frozen=True, kw_only=True):
 class NotValid(Exception):
     """A command that cannot be meant: its intent or an entity of it is not known."""
 
-    def __init__(self, problem: str, value: str = "") -> None:
+    def __init__(self, problem: str, value: str = "", *, saying: str = "") -> None:
         super().__init__(problem)
         self.problem = problem
         self.value = value
         """What is not known, as it was said."""
+        self.saying = saying
+        """Which of the fixed sentences tells it; empty where it says nothing about what was wanted."""
 
 
 class Timings(msgspec.Struct, kw_only=True):

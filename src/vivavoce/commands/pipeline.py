@@ -249,9 +249,8 @@ class StreamingCommand:
                 intent=match.intent, entities=match.entities, confidence=match.confidence, response=match.response,
                 problem=match.problem, text=self._text,
             )  # fmt: skip
-        if problem is not None and self._reading.intent not in (None, CHAT):
-            incomplete = problem.problem == "incomplete"
-            response = self._intents.saying("incomplete" if incomplete else "unknown", value=problem.value)
+        if problem is not None and problem.saying and self._reading.intent not in (None, CHAT):
+            response = self._intents.saying(problem.saying, value=problem.value)
             return Command(
                 intent=self._reading.intent or CHAT, confidence=self._reading.confidence, response=response,
                 problem=problem.problem, text=self._text,

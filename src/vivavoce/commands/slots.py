@@ -36,7 +36,7 @@ class Slot:
     def known(self, value: Any) -> Any:
         """*value* as the lists have it. Raises NotValid."""
         if not isinstance(value, str | int | float) or (isinstance(value, float) and not math.isfinite(value)):
-            raise NotValid(f"unknown {self.name}", one_line(value, 80))
+            raise NotValid(f"unknown {self.name}", one_line(value, 80), saying="unknown")
         wanted = plain(str(value))
         for fixed in self.fixed:
             if plain(str(fixed)) == wanted:
@@ -44,7 +44,7 @@ class Slot:
         for slot_list, requires, excludes in self._lists:
             if (found := _found(slot_list, value, requires, excludes)) is not None:
                 return found
-        raise NotValid(f"unknown {self.name}", one_line(value, 80))
+        raise NotValid(f"unknown {self.name}", one_line(value, 80), saying="unknown")
 
     @property
     def values(self) -> list[str]:
