@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import sys
 import time
 
@@ -72,7 +73,8 @@ class TimedLLM:
         name, count, rate = question.split()
         moments = self.sent[name] = []
         writer.write(HEAD)
-        due, gap_s = time.perf_counter(), 1 / float(rate) if float(rate) else 0.0
+        gap_s = 1 / float(rate) if float(rate) else 0.0
+        due = time.perf_counter() + random.random() * gap_s  # streams do not keep step with each other
         for at in range(int(count)):
             if gap_s:
                 due += gap_s
