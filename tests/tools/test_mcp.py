@@ -150,7 +150,7 @@ async def test_over_http(log: Log) -> None:
 async def test_new_tools_are_seen(log: Log) -> None:
     async with over_stdio(log) as server:
         await server.call("learn", {})
-        await until(lambda: "fresh" in [tool.spec.name for tool in server.tools], 5.0)
+        await until(lambda: "fresh" in [tool.spec.name for tool in server.tools], 15.0)
         assert await server.call("fresh", {}) == "fresh"
 
 
@@ -160,7 +160,7 @@ async def test_a_server_of_the_older_protocol() -> None:
     try:
         await until(lambda: bool(server.tools))
         assert await server.call("echo", {"a": "é"}) == '{"a": "\\u00e9"}'
-        await until(lambda: len(server.tools) == 2, 5.0)
+        await until(lambda: len(server.tools) == 2, 15.0)
         assert list(Toolbox([server])) == ["echo", "old_echo_1"]
         turn = Asking(Scripted([call("old_echo_1", b=1)], "Done."), [server])
         await turn.run()

@@ -11,7 +11,7 @@ import pytest
 
 from server.asgi import client
 from tools.scripted import Scripted, call
-from tools.test_mcp import Log, exists
+from tools.test_mcp import Log, exists, until
 from transports.wire import a_server
 from vivavoce.errors import SettingsError
 from vivavoce.settings import Settings, Tools, load
@@ -25,6 +25,7 @@ async def test_the_default_agent_has_the_tools_that_the_settings_name(tmp_path: 
     llm = Scripted([call("price", item="bell")], "Three euro.")
     settings = Settings(tools=Tools(mcp=(command, "no-such-program --at-all")))
     async with a_server(settings, llm=llm) as server:
+        await until(lambda: "price" in server.state.agent.toolbox)
         peer = await server.connect()
         await peer.start()
         assert (await peer.ask("what is a bell"))["outcome"] == "done"
