@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
@@ -14,6 +15,7 @@ from vivavoce.errors import ClientError
 from vivavoce.flows.documents import Document, read_json, read_yaml
 from vivavoce.flows.errors import BadFlow, Problem
 from vivavoce.flows.model import Flow
+from vivavoce.flows.store import LARGE
 from vivavoce.server.answers import json_answer
 from vivavoce.server.state import ServerState
 
@@ -142,9 +144,10 @@ async def _document(request: Request) -> Document:
     if media not in YAML:
         return read_json(body)
     try:
-        return read_yaml(body.decode())
+        text = body.decode()
     except UnicodeDecodeError as error:
         raise BadFlow([Problem(message=f"this is no UTF-8: {error.reason}")]) from error
+    return await asyncio.to_thread(read_yaml, text) if len(text) > LARGE else read_yaml(text)
 
 
 def _summary(flow: Flow) -> FlowSummary:
