@@ -271,15 +271,16 @@ async def test_the_language_and_the_voice_are_chosen() -> None:
 # --- clients that do not wait ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("code", [1000, 1001, 1005, 1006])
 @virtual
-async def test_a_client_that_vanishes_ends_the_generation_and_memory_keeps_what_was_sent() -> None:
+async def test_a_client_that_goes_away_ends_the_generation_and_memory_keeps_what_was_sent(code: int) -> None:
     llm, loop = FakeModel(STORY, gap_s=0.1), asyncio.get_running_loop()
     async with a_server(llm=llm) as server:
         peer = await server.connect(path("Tell me a story", conversation_id="c1"))
         await peer.wait("token", 9)
         assert llm.streams == 1
         left_at = loop.time()
-        await peer.vanish()
+        await peer.leave(code)
         assert llm.streams == 0
         assert loop.time() - left_at < 1.0
         assert not len(server.state.sessions)
