@@ -111,8 +111,8 @@ def test_what_is_done_and_said(pieces: Any, text: str, done: Any, response: str,
             assert (await ask(client, text))["outcome"] == "done"
             assert home.done == ([] if done is None else [done])
             assert said(client) == response
-            (command,) = client.of("command")
-            assert (command["source"], response.endswith(command["response"])) == (source, True)
+            told = [(command["source"], response.endswith(command["response"])) for command in client.of("command")]
+            assert told == ([] if response.startswith("I know no") else [(source, True)])
             assert (await ask(client, "and again", 2))["outcome"] in ("done", "failed")
 
     run()

@@ -156,19 +156,20 @@ class CommandAgent(Agent):
                         yield delta.text
             return
         await request.host.confirmed()
-        said, done = command.response, False
-        if not command.problem:
-            call = Call(command=command, session=asked.session, timers=request.host.timers)
-            own, done = await self.commands.carry_out(call, intents)
-            answered = command.source == "fallback" or command.intent in self.commands.answered
-            said = own if own is not None and (answered or not done) else said
+        if command.problem:  # clients may act on what they are told, so they are not told of this
+            yield command.response
+            return
+        call = Call(command=command, session=asked.session, timers=request.host.timers)
+        own, done = await self.commands.carry_out(call, intents)
+        answered = command.source == "fallback" or command.intent in self.commands.answered
+        said = (own if own is not None and (answered or not done) else command.response) or intents.saying("done")
         asked.emit(
             CommandUnderstood(
                 intent=command.intent, entities=command.entities, confidence=command.confidence,
-                response=said or intents.saying("done"), source=command.source,
+                response=said, source=command.source,
             )
         )  # fmt: skip
-        yield said or intents.saying("done")
+        yield said
 
     def _templates(self) -> Catalog:
         """Raises EngineFailed where they could not be loaded."""
