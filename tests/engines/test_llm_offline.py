@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from engines.chat_model_contract import ChatModelContract, PlainHost, answer, request
 from kit import FakeModel
 from vivavoce.assistant.topics import STORIES
-from vivavoce.engines.base import ChatModel, ChatRequest, Message
+from vivavoce.engines.base import ChatModel, ChatRequest, Message, ToolCall
 from vivavoce.engines.llm.offline import PIECE, OfflineChat
 
 
@@ -149,6 +149,16 @@ async def test_memory_is_in_the_messages() -> None:
         "Your name is Alice."
     )
     assert await said(model, request("what is my name")) == "You haven't told me your name yet."
+
+
+async def test_a_turn_that_another_model_began_is_answered_from_its_question() -> None:
+    messages = (
+        Message(role="user", content="what is two plus two"),
+        Message(role="assistant", content="Let me see.", calls=(ToolCall(id="1", name="add"),)),
+        Message(role="tool", content="4", call_id="1"),
+    )
+    answer = await said(OfflineChat(), ChatRequest(messages=messages, host=PlainHost()))
+    assert "4" in answer or "four" in answer.lower()
 
 
 async def test_an_interrupted_story_goes_on() -> None:

@@ -62,7 +62,11 @@ class OfflineChat:
 
     def turn(self, request: ChatRequest) -> Turn:
         """The request as the assistant sees it, at this moment."""
-        said = [each for each in request.messages if each.role in ("user", "assistant") and each.content]
+        messages = list(request.messages)
+        if messages and messages[-1].role == "tool":  # another model began this turn, and had tools work for it
+            while messages and messages[-1].role != "user":
+                messages.pop()
+        said = [each for each in messages if each.role in ("user", "assistant") and each.content]
         asked = said.pop().content if said and said[-1].role == "user" else ""
         history = (
             *(Said("user", f"remember that {pin}") for pin in request.pins),
