@@ -21,8 +21,8 @@ SAID = ("turn on the kitchen light", "set a timer for ten minutes", "hello there
 PARTS = (
     '{"intent": ', '"HassTurnOn"', '"Unlock"', '"OpenTheSafe"', '"chat"', ', "entities": ', '{"name": "kitchen light"}',
     '{"name": "front door"}', '{"name": "moon", "area": 5}', '[{"slot": "name", "value": "fan"}]',
-    ', "confidence": 0.7', ', "confidence": 1e99', ', "response": ', '"Turning on the kitchen light."', '"Done, 🦊 done. ',
-    "}", "}}", "```json\n", "Sure. ", "\\ud83e", '"', ",", "[", "null", "words " * 30,
+    ', "confidence": 0.7', ', "confidence": 1e99', ', "response": ', '"Turning on the kitchen light."',
+    '"Done, 🦊 done. ', "}", "}}", "```json\n", "Sure. ", "\\ud83e", '"', ",", "[", "null", "words " * 30,
 )  # fmt: skip
 LIMITS = StreamLimits(first_token_s=1.0, token_s=0.5, total_s=5.0, max_characters=2000)
 
