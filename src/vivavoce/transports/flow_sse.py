@@ -119,6 +119,7 @@ class EventStream(Response):
         self._answer = answer
         self._sent = sent
         self._every = every
+        self._sent_at = 0.0
         self._grace_s = server.settings.flows.resume_grace_s
         self._send_s = server.settings.stream.send_timeout_s
         answer.attach()
@@ -143,7 +144,7 @@ class EventStream(Response):
         await self._body(send, b"retry: %d\n\n" % RETRY_MS)
         while True:
             try:
-                async with asyncio.timeout(PING_S):
+                async with asyncio.timeout_at(self._sent_at + PING_S):
                     events = await self._answer.after(self._sent)
             except TimeoutError:
                 await self._body(send, b": ping\n\n")
@@ -170,6 +171,7 @@ class EventStream(Response):
         """Send within the time that a client may take to read. Raises TimeoutError, OSError."""
         async with asyncio.timeout(self._send_s):
             await send(message)
+        self._sent_at = asyncio.get_running_loop().time()
 
 
 async def _gone(receive: Receive) -> None:
