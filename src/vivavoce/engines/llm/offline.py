@@ -63,7 +63,7 @@ class OfflineChat:
     def turn(self, request: ChatRequest) -> Turn:
         """The request as the assistant sees it, at this moment."""
         messages = list(request.messages)
-        if messages and messages[-1].role == "tool":  # another model began this turn, and had tools work for it
+        if messages and messages[-1].call_id:  # another model began this turn, and had tools work for it
             while messages and messages[-1].role != "user":
                 messages.pop()
         said = [each for each in messages if each.role in ("user", "assistant") and each.content]
