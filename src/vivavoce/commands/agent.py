@@ -15,7 +15,7 @@ from vivavoce.agent import Agent, Asked
 from vivavoce.commands.handlers import Call, Commands
 from vivavoce.commands.intents import Catalog, Intents
 from vivavoce.commands.model import CHAT, Command, Entity
-from vivavoce.commands.pipeline import SWITCHED_OFF, StreamingCommand, StreamLimits, process_command
+from vivavoce.commands.pipeline import StreamLimits, process_command
 from vivavoce.engines import language_models
 from vivavoce.engines.base import ChatModel, ChatRequest, Delta
 from vivavoce.errors import EngineFailed, SettingsError
@@ -119,13 +119,11 @@ class CommandAgent(Agent):
         request = await self.before_llm(asked.session, asked.request) or asked.request
         catalog = self._templates()
         llm = self._own if self._own is not None and self.model is None else asked.llm
-        running: list[StreamingCommand] = []
-        finish = partial(self._finish, asked, catalog.of(request.language), request, running)
+        finish = partial(self._finish, asked, catalog.of(request.language), request)
         async with process_command(
             asked.text, llm, catalog, request=request, settings=self._settings.streaming, finish=finish,
             limits=stream_limits(self._settings), answered=self.commands.answered, session=asked.session.id,
         ) as result:  # fmt: skip
-            running.append(result)
             while True:
                 try:
                     async with asyncio.timeout(LIFE_S):
@@ -140,18 +138,13 @@ class CommandAgent(Agent):
         yield Delta(finish="stop")
 
     async def _finish(
-        self,
-        asked: Asked,
-        intents: Intents,
-        request: ChatRequest,
-        running: list[StreamingCommand],
-        command: Command,
+        self, asked: Asked, intents: Intents, request: ChatRequest, command: Command
     ) -> AsyncGenerator[str, None]:
         """Carry *command* out, and say what is to be said of it."""
         if command.intent == CHAT:
             if command.source == "fallback":
-                switched_off = running[0].timings.reason == SWITCHED_OFF
-                async with aclosing((asked.llm if switched_off else self._chat).stream(request)) as deltas:
+                healthy = not self._settings.streaming.enabled  # the model was not even asked
+                async with aclosing((asked.llm if healthy else self._chat).stream(request)) as deltas:
                     async for delta in deltas:
                         yield delta.text
             return
