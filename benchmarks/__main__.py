@@ -16,7 +16,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from benchmarks import chat, commands, conversation, load, startup
+from benchmarks import chat, commands, conversation, load, startup, text
 from benchmarks.figures import Figure, Results, table
 from benchmarks.plot import svg
 
@@ -33,6 +33,7 @@ def main() -> int:
     figures: dict[str, Callable[[], list[Figure]]] = {
         "import": lambda: startup.imports(runs),
         "size": startup.size,
+        "text": lambda: text.text(quick=quick),
         "ready": lambda: startup.ready(runs),
         "latency": lambda: conversation.latency(runs, progress, quick=quick),
         "barge-in": lambda: conversation.barge_ins(runs, progress, quick=quick),
@@ -62,7 +63,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").partition("\n")[0])
-    names = ("import", "size", "ready", "latency", "barge-in", "load", "chat", "commands", "fresh", *SCRIPTS)
+    names = ("import", "size", "text", "ready", "latency", "barge-in", "load", "chat", "commands", "fresh", *SCRIPTS)
     parser.add_argument("--only", action="append", choices=names, metavar="NAME", help=", ".join(names))
     parser.add_argument("--runs", type=int, default=1, help="how often each recording is spoken (1)")
     parser.add_argument("--quick", action="store_true", help="few recordings and short loads, in about two minutes")

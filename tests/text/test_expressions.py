@@ -22,6 +22,7 @@ ENGLISH = [
     ("5 mg/day and 9.8 m/s", "5 milligrams per day and 9.8 meters a second"),
     ("the 1990s, the 90s, a 5G phone, room 5A, 3D", "the 1990s, the 90s, a 5G phone, room 5A, 3D"),
     ("5 m-long", "5 m-long"),
+    ("5°C–10°C, 5 kg - 10 kg, 5kg-10lb", "5 to 10 degrees Celsius, 5 to 10 kilograms, 5kg-10lb"),
     ("5 h 30 min", "5 hours 30 minutes"),
     # money
     ("$3.50", "3 dollars and 50 cents"),
@@ -101,7 +102,7 @@ OTHERS = {
         ("3,50 €, 1.200,50 €, 5 Mio. €", "3 Euro 50, 1.200 Euro 50, 5 Millionen Euro"),
         ("50 %, -5 °C, A & B", "50 Prozent, minus 5 Grad Celsius, A und B"),
         ("z. B. Dr. Müller, usw. Dann z.B. er.", "zum Beispiel Doktor Müller, und so weiter. Dann zum Beispiel er."),
-        ("3 pm, 5'10\"", "3 pm, 5'10\""),
+        ("3 pm, 5'10\" und ⅛", "3 pm, 5'10\" und ⅛"),
     ],
     "fr_FR": [
         ("Le 01/11/2026 à 14h05, 14 h", "Le 1er novembre 2026 à 14 heures 5, 14 heures"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
+from itertools import pairwise, product
 
 import pytest
 from hypothesis import given, settings
@@ -109,6 +111,22 @@ def test_the_cuts_do_not_depend_on_the_deltas(pieces: list[str], length: int, da
     assert [sentence for delta in deltas for sentence in parts.feed(delta)] == sentences
 
 
+TINY = ["A b. C.\r\n\r\nd", 'No. 5 is "x." Y', "字。「か。」字 a!", "3.14 e.g. a… b.", "👩\u200d🚀. e\u0301! \u061f x"]
+
+
+@pytest.mark.parametrize("text", TINY)
+def test_every_chunking_of_a_short_text_gives_the_same_sentences(text: str) -> None:
+    """All 2^(n-1) of them."""
+    text = text[:14]
+    expected = SentenceStreamBuffer(1).feed(text)
+    for bounds in product([False, True], repeat=len(text) - 1):
+        buffer = SentenceStreamBuffer(1)
+        edges = [0, *(at for at, bound in enumerate(bounds, 1) if bound), len(text)]
+        sentences = [sentence for start, end in pairwise(edges) for sentence in buffer.feed(text[start:end])]
+        assert sentences == expected, edges
+        assert "".join(sentences) + (buffer.flush() or "") == text
+
+
 @pytest.mark.parametrize("piece", ["word ", "!", " ", "\n ", "。", '"', "a. "])
 def test_the_work_is_linear(piece: str) -> None:
     """However small the deltas: ten times the text takes about ten times as long, not a hundred times."""
@@ -178,3 +196,43 @@ async def test_a_failing_speaker_ends_and_closes_the_stream() -> None:
     with pytest.raises(BrokenPipeError, match="Good evening to you all"):
         await stream_with_sentences(generated(closed), speak)
     assert closed == [True]
+
+
+@pytest.mark.parametrize("where", ["speak", "tokens"])
+async def test_cancelling_closes_the_stream(where: str) -> None:
+    """Whether it waits for the speaker or for the next token."""
+    closed: list[bool] = []
+    reached = asyncio.Event()
+
+    async def tokens() -> AsyncGenerator[str, None]:
+        try:
+            yield "Good evening to you all. "
+            yield "How are you doing today?"
+            reached.set()
+            await asyncio.Event().wait()
+        finally:
+            closed.append(True)
+
+    async def speak(_: str) -> None:
+        if where == "speak":
+            reached.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(stream_with_sentences(tokens(), speak))
+    await reached.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert closed == [True]
+
+
+async def test_a_stream_that_fails_has_spoken_what_it_gave() -> None:
+    spoken: list[str] = []
+
+    async def tokens() -> AsyncGenerator[str, None]:
+        yield "Good evening to you all. And"
+        raise ConnectionResetError("gone")
+
+    with pytest.raises(ConnectionResetError, match="gone"):
+        await stream_with_sentences(tokens(), spoken.append)
+    assert spoken == ["Good evening to you all."]

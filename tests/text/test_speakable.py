@@ -139,9 +139,10 @@ def test_what_opens_in_a_line_may_close_in_it() -> None:
     reader = SpeakableStream()
     assert reader.feed("```python x") == ["code.", ""]
     assert reader.feed(" = 1 ``` and so") == ["", "", "", "and", "so"]
-    assert SpeakableStream().feed("```x") == ["code."]
+    assert reader.feed(" and on") == ["and", "on"]
     reader = SpeakableStream()
-    assert reader.feed("```x") + reader.feed(" y```") + reader.feed(" z") == ["code.", "", "z"]
+    said = [reader.feed(phrase) for phrase in ["```x", " y", " z```", " so"]]
+    assert said == [["code."], [""], [""], ["so"]]
 
 
 def test_only_a_line_begins_with_a_bullet() -> None:

@@ -95,7 +95,7 @@ class Expressions:
         per = rf"(?:/(?P<per>{units}|[^\W\d_]{{3,20}})(?![\w/]))?"
         scale = rf"(?: ?(?P<scale>{any_of(language.scales)})(?![^\W_])| (?P<word>{_MILLIONS})(?!\w)(?: d[ei](?= ))?)?"
         up_to = rf"(?:{_UP_TO}(?:{signs})?(?P<m>{_NUMBER}))?"
-        several = rf"(?P<n>{_APART}{_AMOUNT})(?:{_UP_TO}(?P<m>{_NUMBER}))?"
+        several = rf"(?P<n>{_APART}{_AMOUNT})(?:(?: ?(?P<first>{units}))?{_UP_TO}(?P<m>{_NUMBER}))?"
         marks = "".join({sign[-1] for sign in language.currencies})
         return [
             (marks, rf"(?P<sign>{signs})(?P<n>\d{_AMOUNT}){up_to}{scale}{per}(?!\w)", self._money),
@@ -235,6 +235,8 @@ class Expressions:
 
     def _unit(self, match: re.Match[str]) -> str:
         number, other, gap, unit = match["n"], match["m"], match["gap"], match["unit"]
+        if match["first"] not in (None, unit):
+            return match[0]
         if (not gap and unit in _NEVER_GLUED) or (gap == "-" and len(unit) == 1):
             return match[0]
         forms = self._language.units[unit]

@@ -42,6 +42,7 @@ _BESIDE_NUMBERS = frozenset("$€£¥%‰°+=×÷±−#§")
 _INSIDE_WORDS = frozenset("'’-_/@")
 _NO_LINE_START = frozenset("ー々ゝゞヽヾぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮ")
 _IDEOGRAPHS = "\u3005\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_BELOW_IDEOGRAPHS = "\u3004"
 _IS_IDEOGRAPH = re.compile(f"[{_IDEOGRAPHS}]").match
 _WORDS = re.compile(rf"[{_IDEOGRAPHS}]|[^\W_{_IDEOGRAPHS}]+")
 _PIECES = re.compile(rf"([^\W_{_IDEOGRAPHS}]{{1,64}})|(.)", re.DOTALL)  # letters and digits in a row, or one character
@@ -96,7 +97,18 @@ class PhraseBuffer:
 
         A text that has passed its deadline goes out first, as `tick` would have done.
         """
-        if delta and delta.isascii() and delta.isalnum() and self._inside_word(len(delta), now):
+        if (
+            delta
+            and delta.isascii()
+            and delta.isalnum()
+            and self._last.isascii()
+            and self._last.isalnum()
+            and self._doubt is None
+            and self._since is not None
+            and now < self._since + self.max_buffer_time
+            and self._tokens + 1 < self.max_tokens_per_phrase
+            and len(self._text) + len(delta) <= self.max_phrase_length
+        ):  # it only makes the last word longer, as most deltas of one character do
             self._text += delta
             self._last, self._now, self._opening = delta[-1], now, False
             self._tokens += 1
@@ -117,18 +129,6 @@ class PhraseBuffer:
                 self._cut(self._whole_words())
         return self._take()
 
-    def _inside_word(self, more: int, now: float) -> bool:
-        """Whether *more* letters only make the last word longer: what most deltas of one character do."""
-        return (
-            self._doubt is None
-            and self._since is not None
-            and now < self._since + self.max_buffer_time
-            and self._last.isascii()
-            and self._last.isalnum()
-            and self._tokens + 1 < self.max_tokens_per_phrase
-            and len(self._text) + more <= self.max_phrase_length
-        )
-
     def tick(self, now: float) -> list[str]:
         """What must be spoken now although no phrase has ended: the whole words, once the deadline is reached."""
         self._expire(now)
@@ -141,19 +141,22 @@ class PhraseBuffer:
         return [rest] if rest else []
 
     def _take(self) -> list[str]:
+        if not self._phrases:
+            return []
         phrases, self._phrases = self._phrases, []
         return phrases
 
     def _expire(self, now: float) -> None:
         self._now = now
-        if (deadline := self.deadline) is not None and now >= deadline:
+        if self._since is not None and now >= self._since + self.max_buffer_time:
             self._cut(self._whole_words())
 
     # --- one character after the other ------------------------------------------------------------------------------
 
     def _letters(self, run: str) -> None:
-        self._settle(run[0])
-        after_ideograph = _IS_IDEOGRAPH(self._last) is not None
+        if self._doubt is not None:
+            self._settle(self._doubt, run[0])
+        after_ideograph = self._last > _BELOW_IDEOGRAPHS and _IS_IDEOGRAPH(self._last) is not None
         if after_ideograph:
             self._may_break()
         if after_ideograph or not self._last.isalnum():
@@ -164,12 +167,13 @@ class PhraseBuffer:
     def _space(self, char: str) -> None:
         if self._opening:  # as in `* item`: a mark before white space opens nothing
             self._open, self._opening = self._open[:-1], False
-        self._settle(char)
+        if self._doubt is not None:
+            self._settle(self._doubt, char)
         if char == "\n":
             self._open = ""
             if self._words:
                 self._cut(len(self._text.rstrip()))
-        elif self._is_connector():
+        elif self._pause >= 0 and self._is_connector():
             self._cut(self._pause)
         if not self._last.isspace():
             self._may_break()
@@ -179,12 +183,12 @@ class PhraseBuffer:
     def _mark(self, char: str) -> None:
         """Ideographs, punctuation and all other signs."""
         closes = self._track(char)
-        ends_here = self._settle(char, closes=closes)
-        if _IS_IDEOGRAPH(char):
+        ends_here = self._doubt is not None and self._settle(self._doubt, char, closes=closes)
+        if char > _BELOW_IDEOGRAPHS and _IS_IDEOGRAPH(char):
             self._words += 1
             if char not in _NO_LINE_START and (self._last.isalnum() or self._last in _CLAUSE_ENDS):
                 self._may_break()
-        elif char in _COMMAS and self._is_connector():
+        elif self._pause >= 0 and char in _COMMAS and self._is_connector():
             self._cut(self._pause)
         self._append(char)
         if ends_here:
@@ -255,11 +259,9 @@ class PhraseBuffer:
             return False
         return len(self._text.lstrip()) >= (_FIRST_CLAUSE // 2 if mark in _WIDE_COMMAS else _FIRST_CLAUSE)
 
-    def _settle(self, char: str, *, closes: bool = False) -> bool:
+    def _settle(self, doubtful: tuple[int, Doubt], char: str, *, closes: bool = False) -> bool:
         """Let *char*, which comes next, decide a doubtful end; returns whether the phrase ends right behind *char*."""
-        if self._doubt is None:
-            return False
-        at, doubt = self._doubt
+        at, doubt = doubtful
         spaced = at < len(self._text)
         at_once = doubt is Doubt.GLUED or doubt is Doubt.WIDE
         if char.isspace():
@@ -276,8 +278,6 @@ class PhraseBuffer:
 
     def _is_connector(self) -> bool:
         """Whether white space and a connector are all that has come behind the last comma."""
-        if self._pause < 0:
-            return False
         behind = self._text[self._pause :]
         word = behind.lstrip()
         if not word:
@@ -332,7 +332,9 @@ class PhraseBuffer:
         """
         before = self._text[max(0, at - 2) : at].rstrip(".")[-1:]  # as in 21. November
         after = self._text[at : self.max_phrase_length + 1].lstrip()[:1]
-        return not after or any(char.isdigit() or char in _BESIDE_NUMBERS for char in (before, after))
+        if not after or after.isdigit() or before.isdigit():
+            return True
+        return before in _BESIDE_NUMBERS or after in _BESIDE_NUMBERS
 
     def _cut(self, at: int) -> None:
         """Give out the first *at* characters."""
