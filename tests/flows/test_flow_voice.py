@@ -12,6 +12,8 @@ import pytest
 
 from flows.stub import a_stub
 from kit import FakeModel, FakeRecognizer, a_session, run_virtually
+from server.asgi import client
+from transports.chat import asked, complete
 from transports.wire import a_server, in_order, virtual
 from vivavoce.engines.llm.offline import OfflineChat
 from vivavoce.flows.agent import FlowAgent
@@ -231,7 +233,29 @@ edges: [[ask, get], [get, told], [told, ask]]
 
 
 @virtual
-async def test_a_chat_goes_on_where_its_conversation_stands() -> None:
+async def test_chats_of_one_conversation_go_through_one_flow() -> None:
+    """A chat has a connection for every message; the conversation is what they share."""
+    async with a_server() as app:
+        await given(app, EXAMPLES / "booking.yaml")
+        told = []
+        for text in ("hello", "for six", "on may the first 2031", "yes"):
+            chat = await asked(app, text, flow="booking", conversation_id="c7")
+            told.append(complete(chat)["text"])
+        assert told == [
+            "Welcome to the Golden Spoon. Sorry, how many people is that?",
+            "A table for 6. On which day?",
+            "6 people on 2031-05-01. Is that right?",
+            "Your table is booked. See you then!",
+        ]
+        await asked(app, "for three", flow="booking", conversation_id="c7")
+        async with client(app.asgi) as http:
+            assert (await http.delete("/api/conversations/c7")).status_code == 204
+        chat = await asked(app, "for four", flow="booking", conversation_id="c7")
+        assert complete(chat)["text"].startswith("Welcome to the Golden Spoon.")  # nothing is known of it any more
+
+
+@virtual
+async def test_a_voice_session_goes_on_where_its_conversation_stands() -> None:
     async with a_server(llm=OfflineChat()) as app:
         await given(app, EXAMPLES / "quiz.yaml")
         agent = app.state.agent_for("quiz")

@@ -14,6 +14,8 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from vivavoce.errors import EngineTimeout, ServerBusy
+from vivavoce.flows.node import Services
+from vivavoce.flows.store import FlowStore
 from vivavoce.memory import ConversationStore, MemoryStore
 from vivavoce.server import conversations, openapi
 from vivavoce.server.auth import Gate
@@ -97,7 +99,9 @@ def make_app(clock: Clock, store: ConversationStore) -> MakeApp:
             ],
             exception_handlers=handlers(),
         )
-        app.state.server = SimpleNamespace(store=store, conversations=conversations_open or Conversations(store))
+        app.state.server = SimpleNamespace(
+            store=store, conversations=conversations_open or Conversations(store), flows=FlowStore(None, Services())
+        )
         sockets = ("/ws", "/ws/chat/stream")
         return Gate(app, Server(**settings), sockets=sockets, uploads=("/upload",), clock=clock)
 

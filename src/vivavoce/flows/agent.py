@@ -44,6 +44,9 @@ class Places:
             self._states.popitem(last=False)
         self._sweep()
 
+    def forget(self, conversation: str) -> None:
+        self._states.pop(conversation, None)
+
     def _sweep(self) -> None:
         """Forget what was not used for long; the oldest come first."""
         now = asyncio.get_running_loop().time()

@@ -132,6 +132,11 @@ class FlowStore:
             self._index()
         return True
 
+    def forget_conversation(self, conversation: str) -> None:
+        """The conversation was deleted: what the flows know of it goes too."""
+        for places in self._places.values():
+            places.forget(conversation)
+
     # --- the folder -------------------------------------------------------------------------------------------------
 
     async def open(self) -> None:

@@ -157,6 +157,7 @@ async def delete(request: Request) -> Response:
     state: ServerState = request.app.state.server
     if not await state.conversations.delete(conversation_id, owner):
         raise _missing(store)
+    state.flows.forget_conversation(conversation_id)
     return Response(status_code=204)
 
 
