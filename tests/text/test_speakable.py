@@ -143,6 +143,9 @@ def test_what_opens_in_a_line_may_close_in_it() -> None:
     reader = SpeakableStream()
     said = [reader.feed(phrase) for phrase in ["```x", " y", " z```", " so"]]
     assert said == [["code."], [""], [""], ["so"]]
+    reader = SpeakableStream()
+    said = [reader.feed(phrase) for phrase in ["```py", "\nx", " y```", " z"]]
+    assert said == [["code."], [""], [""], [""]], "behind that line only a line of its own closes it"
 
 
 def test_only_a_line_begins_with_a_bullet() -> None:

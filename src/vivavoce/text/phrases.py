@@ -38,7 +38,6 @@ _COLONS = frozenset(";:；")
 _CLAUSE_ENDS = _COMMAS | _DASHES | _COLONS | STOPS | WIDE_STOPS | frozenset("：…)）")
 _CLOSER_OF = dict(zip("([{“‘„«‹（［｛「『【〈《", ")]}”’“»›）］｝」』】〉》", strict=True))
 _TOGGLES = frozenset("\"'*_`")  # the same mark opens and closes
-_BESIDE_NUMBERS = frozenset("$€£¥%‰°+=×÷±−#§")
 _INSIDE_WORDS = frozenset("'’-_/@")
 _NO_LINE_START = frozenset("ー々ゝゞヽヾぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮ")
 _IDEOGRAPHS = "\u3005\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -103,7 +102,6 @@ class PhraseBuffer:
             and delta.isalnum()
             and self._last.isascii()
             and self._last.isalnum()
-            and self._doubt is None
             and self._since is not None
             and now < self._since + self.max_buffer_time
             and self._tokens + 1 < self.max_tokens_per_phrase
@@ -332,9 +330,7 @@ class PhraseBuffer:
         """
         before = self._text[max(0, at - 2) : at].rstrip(".")[-1:]  # as in 21. November
         after = self._text[at : self.max_phrase_length + 1].lstrip()[:1]
-        if not after or after.isdigit() or before.isdigit():
-            return True
-        return before in _BESIDE_NUMBERS or after in _BESIDE_NUMBERS
+        return not after or after.isdigit() or before.isdigit()
 
     def _cut(self, at: int) -> None:
         """Give out the first *at* characters."""
