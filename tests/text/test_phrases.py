@@ -380,3 +380,15 @@ def test_a_megabyte_in_one_token() -> None:
 def test_the_public_names_come_without_heavy_libraries() -> None:
     heavy = "import sys, vivavoce; sys.exit(bool({'numpy', 'asyncio', 'msgspec'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", heavy], check=False, timeout=30).returncode == 0
+
+
+@pytest.mark.parametrize("size", [1, 1_000_000])
+@pytest.mark.parametrize("piece", ["The tea is ready in about 5 minutes, and so it is. ", "x", ".", "\n", '"'])
+def test_a_megabyte_takes_about_a_second(piece: str, size: int) -> None:
+    """Ten times the goal at most, as other tests run beside this one; `python -m benchmarks --only text` measures."""
+    text = piece * (1_000_000 // len(piece))
+    buffer = PhraseBuffer()
+    began = time.process_time()
+    for at in range(0, len(text), size):
+        buffer.feed(text[at : at + size], 0.0)
+    assert time.process_time() - began < 10

@@ -238,5 +238,5 @@ RICH = "**So** 5 km cost $3.50 at 14:05 on 2026-11-21, says https://x.org/a & ot
 
 @pytest.mark.parametrize("text", [PROSE, RICH])
 def test_a_megabyte_takes_about_a_second(text: str) -> None:
-    """Ten times the goal at most, as other tests run beside this one; benchmarks/text_audio.py has the figures."""
+    """Ten times the goal at most, as other tests run beside this one; `python -m benchmarks --only text` measures."""
     assert took(text * (1_000_000 // len(text)), "en_US") < 10
