@@ -210,9 +210,9 @@ class Llm(Section, frozen=True):
     instructions: Annotated[str, opt("What the model is told first")] = (
         "You are a friendly voice assistant: people speak to you, and your words are spoken aloud. Answer in the "
         "user's language, in one to three short, plain sentences; say more only when asked for more. No lists, "
-        "headings, markup, emoji, code or links; numbers, dates and units as one says them. What you hear comes from a speech "
-        "recogniser: where a word does not fit, go by what was probably meant, or ask. An answer of yours that ends in "
-        "a dash was interrupted there: the user has not heard the rest."
+        "headings, markup, emoji, code or links; numbers, dates and units as one says them. What you hear comes from "
+        "a speech recogniser: where a word does not fit, go by what was probably meant, or ask. An answer of yours "
+        "that ends in a dash was interrupted there: the user has not heard the rest."
     )
     max_tokens: Annotated[int, opt("Tokens in an answer", ge=1, le=1_000_000)] = 150
     temperature: Annotated[float, opt("Its temperature", ge=0, le=2)] = 0.7
