@@ -486,13 +486,11 @@ def test_never_two_replies_and_each_ends_once(
     now = 0.0
     for event, step in [*walk, (Closed("disconnect"), 0.0)]:
         now += step
-        actions = taker.tick(now)
-        if isinstance(event, ReplyEnded) and running == event.number:
-            assert not actions or taker.reply == running
-            running = None  # what follows may be an announcement that waited for the floor
-            actions = []
-        for action in [*actions, *taker.handle(event, now)]:
+        timed = taker.tick(now)
+        for action in [*timed, event, *taker.handle(event, now)]:
             match action:
+                case ReplyEnded(number) if number == running:
+                    running = None  # what follows may be an announcement that waited for the floor
                 case StartReply(number, preemptive=preemptive):
                     assert running is None
                     running = number
