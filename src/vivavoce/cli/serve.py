@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import gc
 import logging
@@ -139,6 +140,22 @@ def _watch(settings: Settings, file: Path | None, sock: socket.socket) -> None:
             yield from super().iter_py_files()
             if file is not None:
                 yield from sources(file.resolve())
+
+        # The files' times are taken before the child reads them, so that what is written meanwhile counts as a change.
+
+        def startup(self) -> None:
+            self._take_times()
+            super().startup()
+
+        def restart(self) -> None:
+            self._take_times()
+            super(StatReload, self).restart()
+
+        def _take_times(self) -> None:
+            self.mtimes = {}
+            for path in self.iter_py_files():
+                with contextlib.suppress(OSError):  # gone meanwhile
+                    self.mtimes[path] = path.stat().st_mtime
 
     package = str(Path(__file__).parents[1])
     config = uvicorn.Config("vivavoce.app:create_app", reload=True, reload_dirs=[package], log_config=None)
