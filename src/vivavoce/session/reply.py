@@ -49,6 +49,8 @@ class VoiceOut(Protocol):
         """All audio of phrase *seq* was given."""
 
 
+LONG_TOKEN = 1000
+"""Characters that are cut into phrases at once: what a whole page takes would be missed by everybody's audio."""
 SLACK_S = 0.001
 """Less than this is not waited for."""
 
@@ -194,9 +196,7 @@ class Reply:
                     patience.set(None)  # what follows waits for the client, not for the model
                     late.set(None)
                     left_s -= self._clock() - asked
-                    for phrase in self._take(delta):
-                        await self._room()
-                        self._say(phrase, group)
+                    await self._cut(self._take(delta), group)
                     await self._room()
                     if self._complete:
                         break
@@ -230,8 +230,17 @@ class Reply:
         )
         self._slots.put_nowait(None)
 
-    def _take(self, delta: Delta) -> list[str]:
-        """Show a delta, and give the phrases it completes."""
+    async def _cut(self, text: str, group: asyncio.TaskGroup) -> None:
+        """Have the phrases spoken that *text* completes. One that is too long for a token lets others run between."""
+        for at in range(0, len(text), LONG_TOKEN):
+            if at:
+                await asyncio.sleep(0)
+            for phrase in self._phrases.feed(text[at : at + LONG_TOKEN], self._clock()):
+                await self._room()
+                self._say(phrase, group)
+
+    def _take(self, delta: Delta) -> str:
+        """Show a delta; returns what of it is shown."""
         if (used := delta.usage) is not None:
             before = self._usage or Usage()
             self._usage = Usage(before.prompt_tokens + used.prompt_tokens, before.answer_tokens + used.answer_tokens)
@@ -239,14 +248,14 @@ class Reply:
         self._complete = delta.finish is not None or len(delta.text) > room
         text = delta.text[:room].encode("utf-8", "replace").decode()  # half a character cannot be sent
         if not text:
-            return []
+            return ""
         self._last_token_at = self._clock()
         if not self._tokens:
             self._first_token_at = self._last_token_at
         self._tokens += 1
         self.text += text
         self.emit(LLMToken(text=text, turn_id=self.number))
-        return self._phrases.feed(text, self._clock())
+        return text
 
     def _say_late(self, group: asyncio.TaskGroup) -> None:
         """Speak what has waited too long for a boundary, even while the model is silent."""
