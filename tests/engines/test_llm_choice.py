@@ -155,6 +155,27 @@ async def test_auto_takes_an_ollama_that_comes_later(tmp_path: Path, monkeypatch
     await server.close()
 
 
+async def test_an_engine_with_a_defect_keeps_nobody_waiting(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(FakeRecognizer):
+        async def start(self) -> None:
+            raise ZeroDivisionError("no ears")
+
+    fakes = {"vad": FakeDetector(), "asr": Broken(["x"]), "tts": FakeVoice()}
+    factories: dict[str, Any] = {role: {"fake": lambda _, fake=fake: fake} for role, fake in fakes.items()}
+    with mock.patch.object(
+        registry, "FACTORIES", {**factories, "llm": {"offline": registry.FACTORIES["llm"]["offline"]}}
+    ):
+        engines = InstalledEngines(configured(tmp_path, LLM_PROVIDER="offline"))
+        await engines.start()
+        async with asyncio.timeout(1):
+            await engines.started()
+        assert engines.failure("asr") is not None
+        assert "no ears" in engines.report()["asr"]["detail"]
+        assert engines.report()["llm"]["ready"]
+        await engines.close()
+    assert "fake broke while it started" in caplog.text
+
+
 async def test_an_ollama_without_the_model_gives_a_hint(tmp_path: Path, server: FakeLLM) -> None:
     server.models.clear()
     async with installed(configured(tmp_path, OLLAMA_BASE_URL=server.url)) as engines:

@@ -268,6 +268,21 @@ def test_a_defect_of_the_first_does_not_end_the_looking(caplog: pytest.LogCaptur
     assert "a could not be started" in caplog.text
 
 
+def test_a_first_that_breaks_while_it_starts_is_done_without(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Scripted):
+        async def start(self) -> None:
+            await super().start()
+            raise ZeroDivisionError
+
+    async def main() -> None:
+        async with pair(Broken("a", "first")) as model:
+            assert await said(model) == "second"
+            assert "broke" in str(model.failure)
+
+    run_virtually(main())
+    assert "a broke while it started" in caplog.text
+
+
 def test_both_out_of_order() -> None:
     async def main() -> None:
         model = Fallback(Scripted("a", [failure()]), Scripted("b", [EngineFailed("llm", "me neither")]))

@@ -115,6 +115,9 @@ class Fallback:
             await self.first.start()
         except EngineError as error:
             self._rest(error)
+        except Exception as error:  # a defect of the first is no reason to do without the second
+            log.exception("%s broke while it started", self.first.name)
+            self._rest(EngineUnavailable("llm", f"{self.first.name} broke while it started: {error}"))
         self._watch = asyncio.create_task(self._look(), name=f"look for {self.first.name}")
 
     async def close(self) -> None:

@@ -211,6 +211,9 @@ class InstalledEngines:
             failure = EngineUnavailable(
                 role, f"{name} cannot be imported: {error}", hint="install it, or choose another"
             )
+        except Exception as error:  # the boundary of an engine: a defect of one must not keep the others waiting
+            log.exception("%s broke while it started", name)
+            failure = EngineUnavailable(role, f"{name} broke while it started: {type(error).__name__}: {error}")
         else:
             self._engines[role] = engine
             if detail := self._fallback_detail(engine):
