@@ -49,7 +49,7 @@ def _as_before() -> Iterator[None]:
     yield
     sys.path[:] = path
     for name in set(sys.modules) - modules:
-        if "agents" in str(getattr(sys.modules[name], "__file__", "")):
+        if str(getattr(sys.modules[name], "__file__", None)).startswith(str(EXAMPLES)):
             del sys.modules[name]
 
 

@@ -23,12 +23,13 @@ SHOP = 'from vivavoce import Agent\nagent = Agent("Sell.", name="shop", greeting
 
 
 @pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
+def _as_before(tmp_path: Path) -> Iterator[None]:
+    """What the user's files left is forgotten; the libraries they were the first to import are not."""
     path, modules = list(sys.path), set(sys.modules)
     yield
     sys.path[:] = path
     for name in set(sys.modules) - modules:
-        if not name.startswith("vivavoce"):
+        if str(getattr(sys.modules[name], "__file__", None)).startswith(str(tmp_path)):
             del sys.modules[name]
 
 
