@@ -60,6 +60,15 @@ def test_talk_with_typed_text(run: Run, server: str, tmp_path: Path) -> None:
     assert seconds(tmp_path / "answer.wav") > 0.3
 
 
+def test_what_the_agent_says_first_is_shown_once(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text('from vivavoce import Agent\nagent = Agent(greeting="Hello, bicycle shop.")\n')
+    result = run(
+        "talk", "--agent", str(tmp_path / "shop.py"), "--text", "thanks", "--save", str(tmp_path / "answer.wav")
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("bicycle shop") == 1
+
+
 def test_talk_about_nothing_fails(run: Run, server: str, tmp_path: Path) -> None:
     (tmp_path / "silence.wav").write_bytes(wav.encode(bytes(32000), 16000))
     result = run("talk", "--url", server, "--wav", "silence.wav", "--save", "answer.wav")

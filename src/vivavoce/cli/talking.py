@@ -27,7 +27,6 @@ from vivavoce.events import (
     LLMToken,
     Metrics,
     PartialTranscript,
-    Phrase,
     Played,
     Resume,
     ServerMessage,
@@ -216,8 +215,6 @@ class Talking:
                 self._shown.final(message.text)
             case LLMToken():
                 self._shown.token(message.text)
-            case Phrase(initiator="agent", seq=seq):
-                self._shown.token(message.text if seq == 1 else f" {message.text}")
             case Interrupted():
                 self._shown.note(f"interrupted ({message.reason}) after: {message.heard_text or 'nothing'}")
             case Info(retry_after_s=float()):
