@@ -14,12 +14,13 @@ from random import Random
 
 from vivavoce.core.retry import Backoff, Breaker
 from vivavoce.engines.base import ChatModel, ChatRequest, Delta
+from vivavoce.engines.wrapped import Wrapped
 from vivavoce.errors import EngineError, EngineUnavailable
 
 log = logging.getLogger(__name__)
 
 
-class Retrying:
+class Retrying(Wrapped):
     """Asks *model* again when it failed before its first delta, and may well do better in a moment."""
 
     def __init__(
@@ -32,25 +33,11 @@ class Retrying:
         chance: Random | None = None,
     ) -> None:
         """budget_s: no attempt begins later than this after the first, whatever the server asks for."""
-        self.inner = model
+        super().__init__(model)
         self._attempts = attempts
         self._budget_s = budget_s
         self._backoff = backoff or Backoff()
         self._chance = chance or Random()
-
-    @property
-    def name(self) -> str:
-        return self.inner.name
-
-    @property
-    def model(self) -> str:
-        return self.inner.model
-
-    async def start(self) -> None:
-        await self.inner.start()
-
-    async def close(self) -> None:
-        await self.inner.close()
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         """Yield the answer of the first attempt that gives one. Raises the error of the last."""

@@ -10,6 +10,7 @@ from contextlib import aclosing
 import msgspec
 
 from vivavoce.engines.base import ChatModel, ChatRequest, Delta
+from vivavoce.engines.wrapped import Wrapped
 from vivavoce.settings import ModelOptions
 from vivavoce.text.kinds import Kind, kind_of
 
@@ -18,27 +19,13 @@ log = logging.getLogger(__name__)
 __all__ = ["Borrowed", "Kind", "Routed", "Tuned", "kind_of"]
 
 
-class Tuned:
+class Tuned(Wrapped):
     """*model*, asked with the options of single models where a request names none."""
 
     def __init__(self, model: ChatModel, options: Mapping[str, ModelOptions]) -> None:
         """options: by the names of models of this server."""
-        self.inner = model
+        super().__init__(model)
         self._options = dict(options)
-
-    @property
-    def name(self) -> str:
-        return self.inner.name
-
-    @property
-    def model(self) -> str:
-        return self.inner.model
-
-    async def start(self) -> None:
-        await self.inner.start()
-
-    async def close(self) -> None:
-        await self.inner.close()
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         """Yield the answer; a model's instructions are told behind the request's own."""
@@ -55,19 +42,8 @@ class Tuned:
                 yield delta
 
 
-class Borrowed:
+class Borrowed(Wrapped):
     """*model*, which somebody else starts and closes; asked for no other model than its own."""
-
-    def __init__(self, model: ChatModel) -> None:
-        self.inner = model
-
-    @property
-    def name(self) -> str:
-        return self.inner.name
-
-    @property
-    def model(self) -> str:
-        return self.inner.model
 
     async def start(self) -> None: ...
 
