@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from kit import run_virtually
-from vivavoce.session.alarm import Alarm
+from vivavoce.session.alarm import Alarm, ending
 
 
 def rung(*moves: tuple[float, float | None], wait_s: float = 100.0) -> list[float]:
@@ -75,3 +75,25 @@ def test_a_cancelled_alarm_leaves_no_timer() -> None:
         assert not [timer for timer in loop._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
 
     run_virtually(scenario())
+
+
+def test_a_block_is_ended_once() -> None:
+    broken: list[object] = []
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: broken.append(context))
+        began, block = loop.time(), asyncio.timeout(None)
+        alarm = ending(block)
+        alarm.set(began + 1)
+        with pytest.raises(TimeoutError):
+            async with block:
+                try:
+                    await asyncio.sleep(10)
+                finally:
+                    alarm.set(began + 2)  # what was awaited came after all
+                    await asyncio.sleep(3)
+        assert loop.time() == pytest.approx(began + 4)
+
+    run_virtually(scenario())
+    assert not broken

@@ -45,3 +45,14 @@ class Alarm:
             return
         self._at = None
         self._ring()
+
+
+def ending(block: asyncio.Timeout) -> Alarm:
+    """An alarm that ends the *block* of an `asyncio.timeout`."""
+    loop = asyncio.get_running_loop()
+
+    def ring() -> None:
+        if not block.expired():  # else it is ending: what was awaited came in that very moment, and set the alarm again
+            block.reschedule(loop.time())
+
+    return Alarm(ring)

@@ -20,7 +20,7 @@ from vivavoce.core.playback import Playback
 from vivavoce.engines.base import Delta, Speech, Usage
 from vivavoce.errors import EngineError, EngineTimeout
 from vivavoce.events import Error, Event, LLMToken, Outcome, Phrase, PhraseSpoken, ReplyText, TTSPhraseDone
-from vivavoce.session.alarm import Alarm
+from vivavoce.session.alarm import Alarm, ending
 from vivavoce.session.speaker import Speaker
 from vivavoce.text.phrases import PhraseBuffer
 
@@ -186,8 +186,7 @@ class Reply:
         began = asked = self._clock()
         left_s = self._limits.llm_s
         deadline = asyncio.timeout(None)
-        # A delta that comes in the very moment sets the alarm again, though the timeout is on its way.
-        patience = Alarm(lambda: None if deadline.expired() else deadline.reschedule(loop.time()))
+        patience = ending(deadline)
         late = Alarm(lambda: self._say_late(group))
         try:
             async with aclosing(deltas), deadline:

@@ -15,7 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from vivavoce.errors import ServerBusy
 from vivavoce.events import InterruptReason, ServerMessage
 from vivavoce.server.state import ServerState
-from vivavoce.session.alarm import Alarm
+from vivavoce.session.alarm import ending
 from vivavoce.session.outbox import Outbox, OutboxLimits
 from vivavoce.session.session import Session
 from vivavoce.settings import Settings
@@ -129,7 +129,7 @@ class SocketConnection:
     async def _write(self) -> None:
         loop, timeout_s = asyncio.get_running_loop(), self._server.settings.stream.send_timeout_s
         deadline = asyncio.timeout(None)
-        patience = Alarm(lambda: deadline.reschedule(loop.time()))
+        patience = ending(deadline)
         try:
             async with deadline:
                 while (frame := await self._outbox.next()) is not None:
