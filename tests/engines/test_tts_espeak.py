@@ -179,13 +179,14 @@ async def test_a_phrase_comes_in_pieces_of_a_fifth_of_a_second(synthesizer):
     assert 0 < len(pieces[-1]) <= len(pieces[0])
 
 
-async def test_a_phrase_whose_worker_died_is_spoken_by_another(synthesizer, monkeypatch):
-    monkeypatch.setattr(synthesizer._pool, "lend", killing(synthesizer._pool, 1))
+@pytest.mark.parametrize("kills", [1, 2])
+async def test_a_phrase_whose_worker_died_is_spoken_by_another(synthesizer, monkeypatch, kills):
+    monkeypatch.setattr(synthesizer._pool, "lend", killing(synthesizer._pool, kills))
     assert len(await pcm_of(synthesizer, SENTENCE)) > 20_000
 
 
 async def test_a_phrase_that_kills_its_workers_fails_and_the_next_one_works(synthesizer, monkeypatch):
-    monkeypatch.setattr(synthesizer._pool, "lend", killing(synthesizer._pool, 2))
+    monkeypatch.setattr(synthesizer._pool, "lend", killing(synthesizer._pool, 3))
     with pytest.raises(EngineFailed) as caught:
         await pcm_of(synthesizer, SENTENCE)
     assert caught.value.code == "TTS_FAILED"

@@ -86,13 +86,17 @@ def test_a_block_is_ended_once() -> None:
         began, block = loop.time(), asyncio.timeout(None)
         alarm = ending(block)
         alarm.set(began + 1)
-        with pytest.raises(TimeoutError):
+
+        async def ended() -> None:
             async with block:
                 try:
                     await asyncio.sleep(10)
                 finally:
                     alarm.set(began + 2)  # what was awaited came after all
                     await asyncio.sleep(3)
+
+        with pytest.raises(TimeoutError):
+            await ended()
         assert loop.time() == pytest.approx(began + 4)
 
     run_virtually(scenario())

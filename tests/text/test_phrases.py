@@ -382,13 +382,25 @@ def test_the_public_names_come_without_heavy_libraries() -> None:
     assert subprocess.run([sys.executable, "-c", heavy], check=False, timeout=30).returncode == 0
 
 
+MEGABYTE = """
+import sys, time
+from vivavoce import PhraseBuffer
+
+piece, size = sys.argv[1], int(sys.argv[2])
+text = piece * (1_000_000 // len(piece))
+buffer = PhraseBuffer()
+began = time.process_time()
+for at in range(0, len(text), size):
+    buffer.feed(text[at : at + size], 0.0)
+print(time.process_time() - began)
+"""
+
+
 @pytest.mark.parametrize("size", [1, 1_000_000])
 @pytest.mark.parametrize("piece", ["The tea is ready in about 5 minutes, and so it is. ", "x", ".", "\n", '"'])
 def test_a_megabyte_takes_about_a_second(piece: str, size: int) -> None:
-    """Ten times the goal at most, as other tests run beside this one; `python -m benchmarks --only text` measures."""
-    text = piece * (1_000_000 // len(piece))
-    buffer = PhraseBuffer()
-    began = time.process_time()
-    for at in range(0, len(text), size):
-        buffer.feed(text[at : at + size], 0.0)
-    assert time.process_time() - began < 10
+    """In a process of its own, where nobody counts lines. Four times the goal at most, as other tests run beside this
+    one; `python -m benchmarks --only text` measures."""
+    command = [sys.executable, "-c", MEGABYTE, piece, str(size)]
+    done = subprocess.run(command, check=True, timeout=50, capture_output=True, text=True)
+    assert float(done.stdout) < 4

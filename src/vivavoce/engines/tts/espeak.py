@@ -33,6 +33,7 @@ class EspeakSynthesizer:
 
     def __init__(self, *, workers: int = 2) -> None:
         """workers: two, so that one which hangs or died keeps nobody from speaking."""
+        self._workers = workers
         self._pool = Pool("tts", "vivavoce.engines.tts.espeak_worker", size=workers)
         self._voices: dict[str, tuple[Voice, str]] = {}
         self._sample_rate = 22050
@@ -53,16 +54,20 @@ class EspeakSynthesizer:
         await self._pool.close()
 
     async def synthesize(self, phrase: str, voice: str) -> AsyncGenerator[Speech, None]:
-        """See `Synthesizer`. Also raises EngineBusy. A worker that dies is tried once more: nothing was yielded yet."""
+        """See `Synthesizer`. Also raises EngineBusy. A phrase whose worker dies is given to another: nothing was
+        yielded yet. All may have died at the same time, so only one death more makes it the phrase's fault."""
         if voice not in self._voices:
             raise EngineUnavailable("tts", f"there is no voice {voice!r}", hint="GET /voices lists them")
         if not any(map(str.isalnum, phrase)):
             return
         _, identifier = self._voices[voice]
-        try:
-            pcm, marks = await self._speak(phrase, identifier)
-        except EngineFailed:
-            pcm, marks = await self._speak(phrase, identifier)
+        for attempt in range(self._workers + 1):
+            try:
+                pcm, marks = await self._speak(phrase, identifier)
+                break
+            except EngineFailed:
+                if attempt == self._workers:
+                    raise
         words = word_times(phrase, marks, round(len(pcm) / 2 / self._sample_rate * 1000))
         pcm += bytes(2 * round(pause_s(phrase) * self._sample_rate))
         size = 2 * round(PIECE_S * self._sample_rate)
