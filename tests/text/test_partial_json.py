@@ -157,12 +157,12 @@ def test_the_work_is_linear() -> None:
         '{"a": ' + "[" * 200_000,
         "{" + " " * 200_000,
     ]
-    began = time.perf_counter()
+    began = time.process_time()
     for answer in hard:
         assert read(answer)[1].fields == {}
         decoder = PartialJSON()
         for char in answer:
             decoder.feed(char)
-    assert time.perf_counter() - began < 10.0
+    assert time.process_time() - began < 10.0
     long = '{"response": "' + "x" * random.Random(1).randint(100_000, 200_000) + '"}'
     assert len(read(*long)[0]) == len(long) - len('{"response": ""}')
