@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from random import Random
 
+import msgspec
 import pytest
 
 from engines.chat_model_contract import ChatModelContract, answer, request
@@ -16,6 +17,7 @@ from kit import FakeModel, run_virtually
 from vivavoce.core.retry import Backoff, Breaker
 from vivavoce.engines.base import ChatModel
 from vivavoce.engines.fallback import Fallback, Retrying
+from vivavoce.engines.llm.offline import OfflineChat
 from vivavoce.engines.llm.openai import OpenAIChat
 from vivavoce.errors import EngineError, EngineFailed, EngineUnavailable
 
@@ -281,6 +283,39 @@ def test_a_first_that_breaks_while_it_starts_is_done_without(caplog: pytest.LogC
 
     run_virtually(main())
     assert "a broke while it started" in caplog.text
+
+
+def test_the_third_answers_when_two_cannot() -> None:
+    async def main() -> None:
+        models = [Scripted("a", [failure()], "first"), Scripted("b", [failure()], "second"), Scripted("c", "third")]
+        model = Fallback(*models)
+        await model.start()
+        assert [await said(model) for _ in range(2)] == ["third", "third"]
+        assert model.name == "c"
+        await asyncio.sleep(60.0)  # both have rested
+        assert await said(model) == "first"
+        assert model.name == "a"
+        await model.close()
+
+    run_virtually(main())
+
+
+@pytest.mark.parametrize(("second", "answered"), [(Scripted("b", "{}"), True), (OfflineChat(), False)])
+def test_an_answer_by_a_schema_comes_from_who_can_give_it(second: ChatModel, *, answered: bool) -> None:
+    asked = msgspec.structs.replace(QUESTION, answer_schema={"type": "object"})
+
+    async def main() -> None:
+        model = Fallback(Scripted("a", [failure()]), second)
+        await model.start()
+        for _ in range(2):  # once asked, once left alone
+            if answered:
+                assert (await answer(model, asked))[0].text.strip() == "{}"
+            else:
+                with pytest.raises(EngineFailed, match="it broke"):
+                    await answer(model, asked)
+        await model.close()
+
+    run_virtually(main())
 
 
 def test_both_out_of_order() -> None:

@@ -63,18 +63,26 @@ class Retrying(Wrapped):
 
 
 class Fallback:
-    """Lets *second* answer what *first* cannot begin to.
+    """Lets *second* answer what *first* cannot begin to, and *more* in turn what that one cannot.
 
     A first that does not work is left alone for a while, so that it costs no turn any time. A task of this object's own
     then looks whether it can be started again.
     """
 
     def __init__(
-        self, first: ChatModel, second: ChatModel, *, breaker: Breaker | None = None, patience_s: float = 9.0
+        self,
+        first: ChatModel,
+        second: ChatModel,
+        *more: ChatModel,
+        breaker: Breaker | None = None,
+        patience_s: float = 9.0,
     ) -> None:
-        """patience_s: a caller that gives up after this time without any delta has found a first that does not work."""
+        """
+        breaker: of the first; each other one that is followed by another has its own. patience_s: a caller that gives
+        up after this time without any delta has found a first that does not work.
+        """
         self.first = first
-        self.second = second
+        self.second: ChatModel = Fallback(second, *more, patience_s=patience_s) if more else second
         self.failure: EngineError | None = None
         """Why the second answers; None while the first does."""
         self._breaker = breaker or Breaker()
@@ -135,18 +143,22 @@ class Fallback:
                 if begun:
                     raise
                 self._turned_down(error)
-                if request.answer_schema is not None:
+                if not self._second_may(request):
                     raise
             else:
                 return
             finally:
                 if not begun and not failed and clock() - asked >= self._patience_s:
                     self._failed(EngineUnavailable("llm", f"no answer within {clock() - asked:.0f} s"))
-        elif request.answer_schema is not None:
+        elif not self._second_may(request):
             raise self.failure or EngineUnavailable("llm", f"{self.first.name} does not work")
         async with aclosing(self.second.stream(request)) as deltas:
             async for delta in deltas:
                 yield delta
+
+    def _second_may(self, request: ChatRequest) -> bool:
+        """Whether the second can answer in the shape that is asked for."""
+        return request.answer_schema is None or getattr(self.second, "answers_by_schema", True)
 
     def _turned_down(self, error: EngineError) -> None:
         """The first did not begin. That it refuses this one request says nothing of the next."""

@@ -26,6 +26,8 @@ class OfflineChat:
     """Answers by rules, word by word. It knows nothing but the conversation it is asked about."""
 
     name = "offline"
+    answers_by_schema = False
+    """Whoever asks for an object gets the failure of the model before this one instead of a sentence."""
     model = "built-in rules"
 
     def __init__(
