@@ -15,6 +15,7 @@ import speech
 from cli.runs import Run
 from vivavoce.audio import wav
 from vivavoce.audio.resample import resample
+from vivavoce.cli.client import socket_address
 from vivavoce.cli.devices import Loudspeaker
 from vivavoce.cli.terminal import Transcript
 
@@ -144,6 +145,20 @@ def test_a_server_with_a_key_wants_it(run: Run, serve: object) -> None:
     assert refused.returncode == 1
     assert "VIVAVOCE_API_KEY" in refused.stderr
     assert run("chat", "--url", url, "hello", env={"VIVAVOCE_API_KEY": "open-sesame"}).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("ws://127.0.0.1:8000/ws", "ws://127.0.0.1:8000/ws"),
+        ("http://127.0.0.1:8000/", "ws://127.0.0.1:8000/ws"),
+        ("https://voice.example.org", "wss://voice.example.org/ws"),
+        ("HTTPS://voice.example.org/agent/", "wss://voice.example.org/agent/ws"),
+        ("127.0.0.1:8000", "127.0.0.1:8000"),
+    ],
+)
+def test_the_address_of_the_page_will_do(given: str, meant: str) -> None:
+    assert socket_address(given) == meant
 
 
 def test_what_is_no_server_of_ours(run: Run, server: str) -> None:

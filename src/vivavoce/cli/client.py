@@ -61,13 +61,26 @@ def decode(text: str) -> ServerMessage | None:
         return None
 
 
+def socket_address(url: str) -> str:
+    """The WebSocket of a server; *url* may also be the address of its page, which is what it prints."""
+    scheme, mark, place = url.partition("://")
+    if mark and scheme.lower() in ("http", "https"):
+        return f"ws{scheme[4:].lower()}://{place.rstrip('/')}/ws"
+    return url
+
+
 @asynccontextmanager
 async def connected(url: str, start: Start, api_key: str | None = None) -> AsyncIterator[VoiceClient]:
     """A started session at *url*. Raises NoServer when nobody answers there, Failed when it refuses."""
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     try:
         socket = await connect(
-            url, additional_headers=headers, compression=None, max_size=MAX_MESSAGE_BYTES, proxy=None, open_timeout=10
+            socket_address(url),
+            additional_headers=headers,
+            compression=None,
+            max_size=MAX_MESSAGE_BYTES,
+            proxy=None,
+            open_timeout=10,
         )
     except InvalidStatus as refused:
         raise _refused(url, refused) from refused
