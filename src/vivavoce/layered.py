@@ -1,7 +1,7 @@
 """Builds a tree of options from layers: command line, environment, `.env` files, a YAML file, defaults.
 
 It knows none of our options: it reads what is allowed from the annotations of any tree of sections, and never the
-environment itself. `settings.py` holds the tree.
+environment itself. `settings` holds the tree.
 """
 
 from __future__ import annotations
