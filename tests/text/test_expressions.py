@@ -66,6 +66,7 @@ ENGLISH = [
     ("20 30 40 50", "20 30 40 50"),
     ("v2.0.1, 2.0.1, V3", "version 2 point 0 point 1, 2 point 0 point 1, version 3"),
     ("at 192.168.0.1.", "at 192 point 168 point 0 point 1."),
+    ("build 10.0.19045 is out", "build 10.0.19045 is out"),
     ("#1 and issue #5", "number 1 and issue number 5"),
     ("~5, ±3, −5 and -5", "about 5, plus or minus 3, minus 5 and minus 5"),
     ("1920x1080, 3 x 4, 3×4, 3x faster", "1920 by 1080, 3 by 4, 3 times 4, 3 times faster"),
