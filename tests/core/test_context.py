@@ -88,3 +88,21 @@ def test_a_cut_of_much_text_is_quick() -> None:
     began = time.process_time()
     cut("漢a9" * 300_000, 4000)
     assert time.process_time() - began < 0.5
+
+
+@pytest.mark.parametrize(
+    ("sizes", "room", "first"),
+    [([], 5, 0), ([3, 2], 5, 0), ([3, 2], 4, 1), ([1, 1, 9], 8, 3), ([9, 1, 1], 2, 1)],
+)
+def test_what_is_kept_of_a_few(sizes: list[int], room: int, first: int) -> None:
+    assert newest(sizes, room) == first
+
+
+def test_what_has_no_room_for_a_mark_keeps_its_beginning() -> None:
+    assert cut("one two three four five six", 0) == ""
+    assert cut("one two three four five six", 2) == _first("one two three four five six", 2)
+
+
+def _first(text: str, room: int) -> str:
+    """The longest beginning that has *room* tokens, by trying."""
+    return max((text[:end] for end in range(len(text) + 1) if tokens(text[:end]) <= room), key=len)

@@ -148,3 +148,11 @@ def test_what_stands_before_a_phrase_and_is_not_said_is_heard_with_its_first_wor
     assert playback.heard_text(11.0) == "```x```\nOne two"
     assert playback.heard_text(12.1) == "```x```\nOne two three four."
     assert playback.heard_text(99.0) == "```x```\nOne two three four. 🙂\n Five six."
+
+
+def test_without_word_times_the_cut_may_fall_behind_the_last_word() -> None:
+    playback = Playback()
+    playback.phrase(1, "one two" + " " * 60)
+    playback.made(1, 2.0)
+    playback.sent(1, 2.0, 0.0)
+    assert playback.heard_text(1.5) == "one two"
