@@ -124,6 +124,13 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         return last.content if last is not None and last.role == "user" else ""
 
 
+def _check_texts(**texts: object) -> None:
+    """Raises TypeError for an argument that is given and no text."""
+    for argument, text in texts.items():
+        if text is not None and not isinstance(text, str):
+            raise TypeError(f"{argument} must be text, not {type(text).__name__}")
+
+
 class Agent(Successor):
     """Answers the turns of sessions. One object may serve many sessions: what belongs to one is in `session.userdata`.
 
@@ -162,10 +169,7 @@ class Agent(Successor):
 
         Raises ValueError or TypeError for what cannot be meant.
         """
-        texts = {"instructions": instructions, "name": name, "voice": voice, "language": language, "greeting": greeting}
-        for argument, text in texts.items():
-            if text is not None and not isinstance(text, str):
-                raise TypeError(f"{argument} must be text, not {type(text).__name__}")
+        _check_texts(instructions=instructions, name=name, voice=voice, language=language, greeting=greeting)
         if language is not None and not _LANGUAGE.fullmatch(language):
             raise ValueError(f"language must be a tag such as en or fr_FR, not {language!r}")
         if still_there_s is not None and not (still_there_s > 0 and still_there.strip()):
@@ -190,19 +194,22 @@ class Agent(Successor):
         self.client_instructions = client_instructions
         self.syntheses: int | None = None
         """Phrases of an answer that are made at the same time; None for the configured number."""
-        hooks = {
-            "on_user_turn": on_user_turn,
-            "before_llm": before_llm,
-            "before_speech": before_speech,
-            "on_interrupted": on_interrupted,
-        }
-        for name, hook in hooks.items():
-            if hook is not None:
-                setattr(self, name, hook)
-            if not inspect.iscoroutinefunction(inspect.unwrap(function := getattr(self, name))) and (
-                not inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004 - an object's own
-            ):
-                raise TypeError(f"{name} must be an async function")
+        self._hook(
+            on_user_turn=on_user_turn,
+            before_llm=before_llm,
+            before_speech=before_speech,
+            on_interrupted=on_interrupted,
+        )
+
+    def _hook(self, **functions: Callable[..., Awaitable[Any]] | None) -> None:
+        """Put the given functions in the places of the methods. Raises TypeError for a hook that is not async."""
+        for hook, given in functions.items():
+            if given is not None:
+                setattr(self, hook, given)
+            function = getattr(self, hook)
+            own_call = getattr(function, "__call__", None)  # noqa: B004 - an object's own
+            if not any(map(inspect.iscoroutinefunction, (inspect.unwrap(function), own_call))):
+                raise TypeError(f"{hook} must be an async function")
 
     def hooks(self, name: str) -> bool:
         """Whether hook *name* does anything here."""
