@@ -62,12 +62,13 @@ def test_talk_with_typed_text(run: Run, server: str, tmp_path: Path) -> None:
 
 
 def test_what_the_agent_says_first_is_shown_once(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "shop.py").write_text('from vivavoce import Agent\nagent = Agent(greeting="Hello, bicycle shop.")\n')
-    result = run(
-        "talk", "--agent", str(tmp_path / "shop.py"), "--text", "thanks", "--save", str(tmp_path / "answer.wav")
-    )
+    """A recording, since a typed text would cut the greeting off before any of it was spoken."""
+    (tmp_path / "shop.py").write_text('from vivavoce import Agent\nagent = Agent(greeting="Bicycles here.")\n')
+    clip = speech.clip("ps_goforward")
+    (tmp_path / "question.wav").write_bytes(wav.encode(bytes(2 * clip.rate) + clip.pcm, clip.rate))
+    result = run("talk", "--agent", "shop.py", "--wav", "question.wav", "--save", "answer.wav")
     assert result.returncode == 0, result.stderr
-    assert result.stdout.count("bicycle shop") == 1
+    assert result.stdout.count("Bicycles here.") == 1
 
 
 def test_talk_about_nothing_fails(run: Run, server: str, tmp_path: Path) -> None:
