@@ -203,6 +203,36 @@ def test_a_first_word_must_stand_for_a_moment() -> None:
     assert credible("stop it", 1.1, 0.81)
 
 
+@pytest.mark.parametrize(
+    ("heard", "confidence", "text"),
+    [
+        ("if", 0.38, ""),  # what a room came to
+        ("if", 0.6, "if"),
+        ("what", 0.21, ""),
+        ("stop", 0.3, "stop"),
+        ("of for", 0.024, ""),
+        ("what time is it", 0.074, "what time is it"),  # a far, noisy speaker
+    ],
+)
+def test_what_is_too_unsure_is_no_word(heard: str, confidence: float, text: str) -> None:
+    ear = an_ear(heard, confidence ** len(heard.split()))
+    assert ear.finish().text == text
+
+
+@pytest.mark.parametrize(("heard", "text"), [("if", ""), ("stop", "stop"), ("if you", "if you"), ("", "")])
+def test_a_final_in_haste_is_no_doubtful_word(heard: str, text: str) -> None:
+    assert an_ear(heard, 1.0).guess().text == text
+
+
+def an_ear(heard: str, prob: float) -> pocketsphinx_worker.Ear:
+    """One whose decoder has heard that, as surely as that."""
+    ear = pocketsphinx_worker.Ear.__new__(pocketsphinx_worker.Ear)
+    hypothesis = SimpleNamespace(hypstr=heard, prob=prob) if heard else None
+    ear._decoder = SimpleNamespace(hyp=lambda: hypothesis)  # type: ignore[assignment]
+    ear.alone, ear.running = frozenset({"stop", "what"}), False
+    return ear
+
+
 def noises() -> dict[str, bytes]:
     random = np.random.default_rng(7)
     seconds = np.arange(24000) / 16000
